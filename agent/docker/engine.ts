@@ -1,0 +1,91 @@
+/**
+ * The narrow interface through which everything else speaks with the Docker engine. `dockerode-engine.ts` implements it.
+ *
+ * Guarantees of an implementation: every call has a time-out and honours an AbortSignal; "already so" (304, or a 404 when
+ * something is to be gone) is success; every failure is a RefloatError with one of the codes `ENGINE_UNAVAILABLE` (no
+ * engine answers), `ENGINE_TIMEOUT`, `ENGINE_FAILED` (it answered with an error; `details.status`), `CONTAINER_FAILED`.
+ */
+
+export type ContainerState = 'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead';
+
+export interface RestartPolicy {
+  readonly name: '' | 'no' | 'always' | 'unless-stopped' | 'on-failure';
+  readonly maximumRetryCount: number;
+}
+
+export interface MountInfo {
+  readonly type: 'bind' | 'volume' | 'tmpfs' | 'npipe' | 'cluster';
+  /** Path on the host; empty for tmpfs. */
+  readonly source: string;
+  readonly destination: string;
+  readonly readWrite: boolean;
+  /** Docker volume's name, when type is `volume`. */
+  readonly name?: string;
+}
+
+export interface ContainerInfo {
+  readonly id: string;
+  /** Without the leading slash. */
+  readonly name: string;
+  /** `sha256:…`: what runs, whatever a tag points to now. */
+  readonly imageId: string;
+  /** The reference that it was created with; for display. */
+  readonly image: string;
+  readonly state: ContainerState;
+  /** True for running, paused and restarting: the processes exist, or will without anybody asking. */
+  readonly active: boolean;
+  readonly health: 'none' | 'starting' | 'healthy' | 'unhealthy';
+  readonly restartCount: number;
+  readonly restartPolicy: RestartPolicy;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly mounts: readonly MountInfo[];
+  /** RFC 3339. `startedAt` is null if it never ran. */
+  readonly createdAt: string;
+  readonly startedAt: string | null;
+  readonly exitCode: number;
+  readonly error: string;
+}
+
+/** What to create; made from a workload's configuration by the deployer. */
+export interface ContainerSpec {
+  readonly name: string;
+  /** Reference or image id (`sha256:…`). */
+  readonly image: string;
+  readonly command?: readonly string[];
+  readonly entrypoint?: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly user?: string;
+  readonly network: string;
+  readonly ports: readonly { container: number; host?: number; ip?: string; protocol?: 'tcp' | 'udp' }[];
+  /** `type: volume` for scope named (source is then the volume's name), else a bind of a host path. */
+  readonly mounts: readonly { type: 'bind' | 'volume'; source: string; target: string; readOnly: boolean }[];
+  readonly restartPolicy: RestartPolicy;
+  readonly stopTimeoutSeconds: number;
+}
+
+export interface Engine {
+  /** Version of the engine; throws `ENGINE_UNAVAILABLE`. */
+  ping(): Promise<{ version: string }>;
+  /** All containers, stopped ones too, fully inspected; one that vanishes meanwhile is left out. */
+  list(filter?: { label?: string }): Promise<ContainerInfo[]>;
+  /** By id or name; null if there is none. */
+  inspect(id: string): Promise<ContainerInfo | null>;
+  create(spec: ContainerSpec): Promise<string>;
+  /** Started, or ran already. */
+  start(id: string): Promise<void>;
+  /** Stopped, or was already, or is gone. Docker kills it after `timeoutSeconds`; the call's own time-out is that plus a margin. */
+  stop(id: string, timeoutSeconds: number): Promise<void>;
+  pause(id: string): Promise<void>;
+  unpause(id: string): Promise<void>;
+  /** Removed, or was gone. Anonymous volumes are kept. */
+  remove(id: string): Promise<void>;
+  rename(id: string, name: string): Promise<void>;
+  setRestartPolicy(id: string, policy: RestartPolicy): Promise<void>;
+  /** `sha256:…` of a reference or id that is on this host, else null. */
+  imageId(reference: string): Promise<string | null>;
+  /** A local Docker volume; null if there is none. `options` is not empty when it is a mount of something else. */
+  volume(name: string): Promise<{ driver: string; mountPoint: string; options: Readonly<Record<string, string>> } | null>;
+  /** Runs a command in a running container and waits for it. `output` is stdout and stderr, at most 64 KiB, the end kept. */
+  exec(id: string, command: readonly string[], timeoutMs: number): Promise<{ exitCode: number; output: string }>;
+}

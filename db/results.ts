@@ -1,0 +1,107 @@
+/** What an agent reports: steps, results and events. Shared by both sides, stored as JSON; sizes in bytes, durations in ms. */
+import type { ErrorJson } from './errors.ts';
+import type { IntentState } from './intent-state.ts';
+
+export interface Progress {
+  readonly bytesDone: number;
+  readonly bytesTotal: number;
+  readonly entriesDone: number;
+}
+
+/** Something that was not captured or not put back, by name (control bytes escaped). */
+export interface Skipped {
+  readonly volume?: string;
+  readonly path: string;
+  /** Stable reason, for example `socket`, `fifo`, `device`, `xattr-refused`, `vanished`, `changed`. */
+  readonly reason: string;
+  readonly detail?: string;
+}
+
+export interface StepTiming {
+  readonly name: string;
+  readonly ms: number;
+}
+
+/** A previous tree that is kept for the undo window. */
+export interface HeldTree {
+  readonly volume: string;
+  readonly live: string;
+  readonly previous: string;
+}
+
+/** The `result` of an intent; members are there as far as the kind has them. */
+export interface IntentResult {
+  readonly downtimeMs?: number;
+  readonly steps?: readonly StepTiming[];
+  readonly preRestoreSnapshotId?: string;
+  /** Where the pre-restore snapshot is on the host. */
+  readonly preRestoreSnapshotPath?: string;
+  readonly undoUntil?: string;
+  readonly imageId?: string;
+  readonly image?: string;
+  readonly skipped?: readonly Skipped[];
+  readonly snapshotId?: string;
+  readonly snapshotPath?: string;
+  readonly bytes?: number;
+  readonly entries?: number;
+  readonly containers?: readonly string[];
+  readonly warnings?: readonly string[];
+  readonly plan?: RestorePlan;
+  readonly held?: readonly HeldTree[];
+  readonly [more: string]: unknown;
+}
+
+/** The answer of preflight and check_disk; what a plan intent returns. */
+export interface RestorePlan {
+  readonly ok: boolean;
+  readonly refusals: readonly ErrorJson[];
+  readonly warnings: readonly string[];
+  readonly targets: readonly { volume: string; scope: string; live: string; exists: boolean; bytes: number; entries: number }[];
+  readonly fileSystems: readonly {
+    mountPoint: string; type: string; bytesNeeded: number; bytesFree: number; inodesNeeded: number; inodesFree: number; canExchange: boolean;
+  }[];
+  readonly containers: readonly { id: string; name: string; state: string; restartPolicy: string }[];
+  readonly image: { reference: string; id: string } | null;
+}
+
+/** One line of the live progress; `seq` counts from 1 within an intent and is the server-sent event's id. */
+export interface IntentEvent {
+  readonly seq: number;
+  /** RFC 3339, UTC. */
+  readonly at: string;
+  readonly type: 'step' | 'warning' | 'state' | 'snapshot';
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+export interface StepEventData {
+  readonly step: string;
+  readonly status: 'started' | 'done' | 'failed' | 'undone';
+  readonly ms?: number;
+  readonly error?: ErrorJson;
+}
+
+/** The last thing that an agent says of an intent. */
+export interface Outcome {
+  readonly state: Extract<IntentState, 'succeeded' | 'failed' | 'rolled_back' | 'cancelled' | 'stuck'>;
+  readonly result: IntentResult | null;
+  readonly error: (ErrorJson & { readonly step?: string }) | null;
+}
+
+export type SnapshotKind = 'capture' | 'pre-restore' | 'imported';
+
+/** What the agent registers in the database of a snapshot that it published. */
+export interface SnapshotRecord {
+  readonly id: string;
+  readonly workloadId: string;
+  readonly intentId: string;
+  readonly kind: SnapshotKind;
+  readonly manifestSha256: string;
+  readonly image: string;
+  readonly imageId: string;
+  readonly capturedAt: string;
+  /** Undo window of the intent that made it; until then it cannot be deleted. */
+  readonly protectedUntil: string | null;
+  readonly volumes: readonly {
+    name: string; scope: string; archiveSha256: string; archiveBytes: number; contentBytes: number; entries: number; skipped: number;
+  }[];
+}

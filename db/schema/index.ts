@@ -1,0 +1,11 @@
+export { audit } from './audit.ts';
+export { containers } from './containers.ts';
+export { hosts } from './hosts.ts';
+export { idempotencyKeys } from './idempotency-keys.ts';
+export { intentEvents } from './intent-events.ts';
+export { type IntentParams, intents } from './intents.ts';
+export { oneTimeLinks } from './one-time-links.ts';
+export { snapshotVolumes } from './snapshot-volumes.ts';
+export { snapshots } from './snapshots.ts';
+export { tokens } from './tokens.ts';
+export { workloads } from './workloads.ts';
