@@ -1,0 +1,175 @@
+/**
+ * The only place of the code base that renames and that syncs: every change that must survive a power cut goes through here.
+ *
+ * Guarantees: when a function returns, what it did is on the disk. When it throws, it is not known whether it is: a failed
+ * fsync is final, since the kernel drops the error together with the pages, so callers throw the result away and make it anew.
+ * All calls are synchronous: the order of the calls is the order on the disk, and nothing runs between two of them.
+ */
+import { randomBytes } from 'node:crypto';
+import {
+  closeSync, constants, fstatSync, fsyncSync, lstatSync, mkdirSync, openSync, renameSync, rmdirSync, rmSync, type Stats, unlinkSync, writeSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { RefloatError } from '../../db/errors.ts';
+import { exchangePaths, syncFileSystemOf } from './native.ts';
+
+/** Makes names that were added to or removed from a directory durable. */
+export function syncDirectory(path: string): void {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  try {
+    syncDescriptor(fd, path);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** fsync(2); an error becomes `FSYNC_FAILED`. */
+export function syncDescriptor(fd: number, path: string): void {
+  try {
+    fsyncSync(fd);
+  } catch (cause) {
+    throw new RefloatError('FSYNC_FAILED', `${path} could not be made durable`, {
+      hint: 'Look at the kernel log for errors of this disk. What was being written is thrown away.',
+      disposition: 'fail',
+      cause,
+    });
+  }
+}
+
+/** Writes everything of the file system that holds `path` to the disk, once, instead of file by file. */
+export function syncFileSystem(path: string): void {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  try {
+    syncFileSystemOf(fd, path);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Replaces or creates a file so that after a crash it holds either what it held or all of `data`. */
+export function writeFileDurably(path: string, data: string | Uint8Array, mode = 0o600): void {
+  const bytes = typeof data === 'string' ? Buffer.from(data) : data;
+  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}`);
+  const fd = openSync(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, mode);
+  try {
+    try {
+      writeAll(fd, bytes);
+      if (fstatSync(fd).size !== bytes.length) throw new Error(`short write to ${temporary}`);
+      syncDescriptor(fd, temporary);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+  syncDirectory(dirname(path));
+}
+
+/** Writes all bytes to a descriptor, however many calls it takes. */
+export function writeAll(fd: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done, bytes.length - done);
+}
+
+/** Renames within one file system and makes both directories durable. */
+export function renameDurably(from: string, to: string): void {
+  renameSync(from, to);
+  syncDirectory(dirname(to));
+  if (dirname(from) !== dirname(to)) syncDirectory(dirname(from));
+}
+
+/** Exchanges two directories in one step and makes both parents durable. Neither path is ever missing. */
+export function exchangeDurably(a: string, b: string): void {
+  exchangePaths(a, b);
+  syncDirectory(dirname(a));
+  if (dirname(a) !== dirname(b)) syncDirectory(dirname(b));
+}
+
+/** Creates one directory; fine if a directory is there already. Returns whether it was created. */
+export function makeDirectoryDurably(path: string, mode = 0o755): boolean {
+  let created = true;
+  try {
+    mkdirSync(path, { mode });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !lstatSync(path).isDirectory()) throw error;
+    created = false;
+  }
+  syncDirectory(dirname(path));
+  return created;
+}
+
+/** Creates a directory and what is missing above it; returns the directories that it created, outermost first. */
+export function makeDirectoriesDurably(path: string, mode = 0o755): string[] {
+  if (identify(path) !== null) return [];
+  const above = makeDirectoriesDurably(dirname(path), mode);
+  return makeDirectoryDurably(path, mode) ? [...above, path] : above;
+}
+
+/** Removes a directory if it is empty; true if it is gone now. */
+export function removeEmptyDirectory(path: string): boolean {
+  try {
+    rmdirSync(path);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'ENOENT') return true;
+    if (code === 'ENOTEMPTY' || code === 'EEXIST') return false;
+    throw error;
+  }
+  syncDirectory(dirname(path));
+  return true;
+}
+
+/** Removes a file; fine if it is gone. */
+export function removeFileDurably(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    return;
+  }
+  syncDirectory(dirname(path));
+}
+
+/** What a path is, apart from its name: device and inode. Plain JSON, so that the journal can hold it. */
+export interface Identity {
+  readonly dev: string;
+  readonly ino: string;
+}
+
+/** The identity of what lies at a path (a symbolic link is not followed), or null. */
+export function identify(path: string): Identity | null {
+  const stat = lstatSync(path, { throwIfNoEntry: false, bigint: true });
+  return stat === undefined ? null : { dev: String(stat.dev), ino: String(stat.ino) };
+}
+
+export function sameIdentity(a: Identity | null, b: Identity | null): boolean {
+  return a !== null && b !== null && a.dev === b.dev && a.ino === b.ino;
+}
+
+/** `lstat`, or null if there is nothing. */
+export function statOrNull(path: string): Stats | null {
+  return lstatSync(path, { throwIfNoEntry: false }) ?? null;
+}
+
+/**
+ * Whether the file system of a directory can exchange two names in one step; found out by doing it with two empty
+ * directories inside `directory`, which must be private to us.
+ */
+export function canExchange(directory: string): boolean {
+  const a = join(directory, '.exchange-a');
+  const b = join(directory, '.exchange-b');
+  try {
+    mkdirSync(a);
+    mkdirSync(b);
+    exchangePaths(a, b);
+    return true;
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'EINVAL' || code === 'ENOSYS' || code === 'EOPNOTSUPP') return false;
+    throw error;
+  } finally {
+    rmSync(a, { recursive: true, force: true });
+    rmSync(b, { recursive: true, force: true });
+  }
+}

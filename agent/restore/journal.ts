@@ -1,0 +1,170 @@
+/**
+ * The journal of one intent: what was done on this host, and the only thing that recovery believes.
+ *
+ * Guarantees: when `append` returns, the record is on the disk; records are read back in the order and with the content
+ * in which they were appended, or reading fails with `JOURNAL_DAMAGED`; a torn last record, which a crash may leave, is
+ * dropped and the file is cut back to the last whole one.
+ * Does not guarantee: that a record whose `append` threw is not there. After a throw the journal takes no more records;
+ * only recovery, which reads the file again, may go on.
+ *
+ * One JSON object a line: `{"crc":"…","seq":n,…}`. The CRC-32C covers the line without its `crc` member, and the intent's
+ * id is in every record, so a record that was copied from another journal is found out.
+ */
+import { closeSync, constants, ftruncateSync, openSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { type ErrorJson, RefloatError } from '../../db/errors.ts';
+import type { Outcome } from '../../db/results.ts';
+import { syncDescriptor, syncDirectory, writeAll } from '../fs/durable.ts';
+import type { ClaimedIntent } from '../intents/claimed-intent.ts';
+import { crashPoint } from './crash-point.ts';
+import { crc32c } from './crc32c.ts';
+
+/** Version of the records; a journal of a newer one is `JOURNAL_DAMAGED`, since its meaning is unknown. */
+export const JOURNAL_VERSION = 1;
+
+export type JournalRecord =
+  /** First record. Everything that the work needs, so that recovery asks nobody. */
+  | { readonly type: 'begin'; readonly version: number; readonly intent: ClaimedIntent }
+  | { readonly type: 'started'; readonly step: string }
+  | { readonly type: 'done'; readonly step: string; readonly ms: number; readonly fact: unknown }
+  /** A step says that its failure does not matter to the outcome. */
+  | { readonly type: 'warned'; readonly step: string; readonly ms: number; readonly error: ErrorJson }
+  /** Something that a step must remember before it goes on. */
+  | { readonly type: 'note'; readonly name: string; readonly fact: unknown }
+  /** The commit point ("swap started"): from here on recovery rolls forward. */
+  | { readonly type: 'commit' }
+  /** From here on recovery takes back what was done, committed or not. */
+  | { readonly type: 'unwind'; readonly state: Unwound; readonly error: ErrorJson & { readonly step?: string } }
+  | { readonly type: 'undone'; readonly step: string }
+  | { readonly type: 'outcome'; readonly outcome: Outcome }
+  /** The previous trees are gone, or an undo took them over. */
+  | { readonly type: 'released'; readonly why: 'expired' | 'adopted'; readonly by?: string };
+
+/** States of an intent that took back what it did, or did nothing. */
+export type Unwound = Extract<Outcome['state'], 'failed' | 'rolled_back' | 'cancelled'>;
+
+export type Stamped<T extends JournalRecord = JournalRecord> = T & { readonly seq: number; readonly id: string; readonly at: string };
+
+export class Journal {
+  readonly path: string;
+  readonly intentId: string;
+  readonly #records: Stamped[];
+  readonly #now: () => Date;
+  #fd: number;
+  #broken = false;
+
+  private constructor(path: string, intentId: string, fd: number, records: Stamped[], now: () => Date) {
+    this.path = path;
+    this.intentId = intentId;
+    this.#fd = fd;
+    this.#records = records;
+    this.#now = now;
+  }
+
+  /** Creates the journal of an intent with its first record. Throws if there is one already. */
+  static create(path: string, intent: ClaimedIntent, now: () => Date): Journal {
+    const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_APPEND | constants.O_NOFOLLOW, 0o600);
+    const journal = new Journal(path, intent.id, fd, [], now);
+    journal.append({ type: 'begin', version: JOURNAL_VERSION, intent });
+    syncDirectory(dirname(path));
+    return journal;
+  }
+
+  /**
+   * Opens the journal of an intent that was begun before; cuts off a torn last record.
+   * @throws RefloatError `JOURNAL_DAMAGED`
+   */
+  static open(path: string, intentId: string, now: () => Date): Journal {
+    const fd = openSync(path, constants.O_RDWR | constants.O_APPEND | constants.O_NOFOLLOW);
+    try {
+      const bytes = readFileSync(fd);
+      const { records, wholeBytes } = readRecords(bytes, path, intentId);
+      if (wholeBytes < bytes.length) {
+        ftruncateSync(fd, wholeBytes);
+        syncDescriptor(fd, path);
+      }
+      return new Journal(path, intentId, fd, records, now);
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+  }
+
+  get records(): readonly Stamped[] {
+    return this.#records;
+  }
+
+  /** Makes one more record durable. */
+  append(record: JournalRecord): void {
+    if (this.#broken) throw new Error(`the journal ${this.path} takes no more records after a failed write`);
+    const stamped: Stamped = { seq: this.#records.length + 1, id: this.intentId, at: this.#now().toISOString(), ...record };
+    crashPoint(`journal-before:${describe(record)}`);
+    this.#broken = true;
+    writeAll(this.#fd, Buffer.from(encode(stamped)));
+    syncDescriptor(this.#fd, this.path);
+    this.#broken = false;
+    this.#records.push(stamped);
+    crashPoint(`journal-after:${describe(record)}`);
+  }
+
+  close(): void {
+    if (this.#fd >= 0) closeSync(this.#fd);
+    this.#fd = -1;
+  }
+}
+
+function describe(record: JournalRecord): string {
+  if ('step' in record) return `${record.type}:${record.step}`;
+  return record.type === 'note' ? `note:${record.name}` : record.type;
+}
+
+function encode(record: Stamped): string {
+  const body = JSON.stringify(record);
+  return `{"crc":"${crc32c(Buffer.from(body))}",${body.slice(1)}\n`;
+}
+
+const PREFIX = /^\{"crc":"([0-9a-f]{8})",/;
+
+/**
+ * Reads the records of a journal. A last line without its newline, or the last line with a wrong checksum, was torn by a
+ * crash: its `append` never returned, so nothing was done on the strength of it.
+ * @throws RefloatError `JOURNAL_DAMAGED` when an earlier record is damaged, missing, doubled, out of order or another intent's
+ */
+export function readRecords(bytes: Buffer, path: string, intentId: string): { records: Stamped[]; wholeBytes: number } {
+  const records: Stamped[] = [];
+  let offset = 0;
+  while (offset < bytes.length) {
+    const end = bytes.indexOf(0x0a, offset);
+    if (end === -1) break;
+    const record = decode(bytes.subarray(offset, end));
+    if (record === undefined) {
+      if (end === bytes.length - 1) break;
+      throw damaged(path, `record ${records.length + 1} has a wrong checksum`);
+    }
+    if (record.seq !== records.length + 1) throw damaged(path, `record ${records.length + 1} has the number ${record.seq}`);
+    if (record.id !== intentId) throw damaged(path, `record ${record.seq} belongs to the intent ${record.id}`);
+    records.push(record);
+    offset = end + 1;
+  }
+  const first = records[0];
+  if (first !== undefined && (first.type !== 'begin' || first.version !== JOURNAL_VERSION)) {
+    throw damaged(path, 'its first record is not one that this version understands');
+  }
+  return { records, wholeBytes: offset };
+}
+
+function decode(line: Buffer): Stamped | undefined {
+  const match = PREFIX.exec(line.toString('latin1', 0, 32));
+  if (match === null) return undefined;
+  const body = Buffer.concat([Buffer.from('{'), line.subarray(match[0].length)]);
+  if (crc32c(body) !== match[1]) return undefined;
+  return JSON.parse(body.toString()) as Stamped;
+}
+
+function damaged(path: string, what: string): RefloatError {
+  return new RefloatError('JOURNAL_DAMAGED', `the journal ${path} is damaged: ${what}`, {
+    hint: 'Nothing was changed or deleted. Compare the live and the staged directories that the journal names by hand, then move the journal away and run "refloat-agent recover".',
+    disposition: 'stuck',
+    details: { path },
+  });
+}

@@ -1,0 +1,156 @@
+/**
+ * Runs a saga under its journal: forwards through the table, or backwards through what was begun.
+ *
+ * Guarantees: a step's act begins only after its `started` record is durable; before the commit point every failure, cancel
+ * and crash ends in the undo of everything that was begun, in reverse; an undo that fails for good ends as `stuck`, and
+ * nothing is deleted then.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { type ErrorJson, RefloatError, toRefloatError } from '../../db/errors.ts';
+import type { Outcome } from '../../db/results.ts';
+import type { IntentControl } from '../claim/intent-control.ts';
+import type { WorkloadLock } from '../deploy/workload-lock.ts';
+import type { AgentDeps } from '../deps.ts';
+import { crashPoint } from './crash-point.ts';
+import type { Journal, JournalRecord, Unwound } from './journal.ts';
+import { type JournalState, reduceJournal } from './journal-state.ts';
+import type { AnyStep, Saga, StepContext } from './saga.ts';
+
+export interface SagaRun<Facts> {
+  readonly saga: Saga<Facts>;
+  readonly deps: AgentDeps;
+  readonly lock: WorkloadLock;
+  readonly control: IntentControl;
+  readonly journal: Journal;
+}
+
+/** How long and how often a passing failure (disposition `retry`: an engine that restarts) is met with another try. */
+const RETRY_PAUSES_MS = [100, 300, 1000, 2000, 4000, 8000, 15_000, 15_000, 15_000];
+
+/** Runs every step that has no record of its end; a failure unwinds. Returns the outcome, which is durable by then. */
+export async function rollForward<Facts>(run: SagaRun<Facts>): Promise<Outcome> {
+  for (const step of run.saga.steps) {
+    const state = stateOf(run);
+    if (state.done.has(step.name)) continue;
+    const failure = await act(run, step);
+    if (failure !== null) return unwind(run, failure.error, failure.step);
+  }
+  const state = stateOf(run);
+  const context = contextOf(run, NEVER);
+  return finish(run, {
+    state: 'succeeded',
+    error: null,
+    result: { ...run.saga.result(context), steps: state.timings, warnings: state.warnings },
+  });
+}
+
+/** Takes back everything that was begun, newest first. Goes on where an earlier unwinding was interrupted. */
+export async function unwind<Facts>(run: SagaRun<Facts>, reason: RefloatError, step?: string): Promise<Outcome> {
+  let state = stateOf(run);
+  if (state.unwinding === null) {
+    const error = { ...reason.toJSON(), ...(step === undefined ? {} : { step }) };
+    append(run, { type: 'unwind', state: unwoundState(run.saga, state, reason), error });
+    state = stateOf(run);
+  }
+  const unwinding = state.unwinding ?? fail('the record "unwind" was just appended');
+  const context = contextOf(run, NEVER);
+  for (const step of [...run.saga.steps].reverse()) {
+    if (!state.started.includes(step.name) || state.undone.has(step.name) || step.undo === undefined) continue;
+    crashPoint(`undo-before:${step.name}`);
+    try {
+      await withRetries(() => step.undo?.(context) ?? Promise.resolve(), NEVER);
+    } catch (thrown) {
+      return stuck(run, step.name, toRefloatError(thrown));
+    }
+    crashPoint(`undo-after:${step.name}`);
+    append(run, { type: 'undone', step: step.name });
+    run.control.emit('step', { step: step.name, status: 'undone' });
+  }
+  return finish(run, { state: unwinding.state, error: unwinding.error, result: { steps: state.timings, warnings: state.warnings } });
+}
+
+/** Records that a person must look. Deletes nothing; a later recovery tries again. */
+export function stuck<Facts>(run: SagaRun<Facts>, step: string, error: RefloatError): Outcome {
+  const json: ErrorJson & { step: string } = { ...error.toJSON(), disposition: 'stuck', step };
+  return finish(run, { state: 'stuck', error: json, result: { steps: stateOf(run).timings } });
+}
+
+async function act<Facts>(run: SagaRun<Facts>, step: AnyStep<Facts>): Promise<{ error: RefloatError; step: string } | null> {
+  const committed = stateOf(run).committed;
+  const began = performance.now();
+  const ms = () => Math.round(performance.now() - began);
+  try {
+    if (!committed) run.control.signal.throwIfAborted();
+    append(run, { type: 'started', step: step.name });
+    run.control.emit('step', { step: step.name, status: 'started' });
+    const signal = committed ? NEVER : run.control.signal;
+    const fact = await withRetries(() => step.act(contextOf(run, signal)), signal);
+    append(run, { type: 'done', step: step.name, ms: ms(), fact: fact ?? null });
+    run.control.emit('step', { step: step.name, status: 'done', ms: ms() });
+    return null;
+  } catch (thrown) {
+    const error = toRefloatError(thrown);
+    run.control.emit('step', { step: step.name, status: 'failed', ms: ms(), error: error.toJSON() });
+    if (step.onFailure !== 'warn') return { error, step: step.name };
+    append(run, { type: 'warned', step: step.name, ms: ms(), error: error.toJSON() });
+    run.control.emit('warning', { step: step.name, message: error.message, hint: error.hint });
+    return null;
+  }
+}
+
+/** Nothing begun that has an undo: it failed before it did anything. Otherwise it was taken back, or cancelled. */
+function unwoundState<Facts>(saga: Saga<Facts>, state: JournalState, reason: RefloatError): Unwound {
+  if (reason.code === 'CANCELLED') return 'cancelled';
+  const didSomething = saga.steps.some((step) => step.undo !== undefined && state.started.includes(step.name));
+  return didSomething ? 'rolled_back' : 'failed';
+}
+
+function finish<Facts>(run: SagaRun<Facts>, outcome: Outcome): Outcome {
+  append(run, { type: 'outcome', outcome });
+  return outcome;
+}
+
+/** A journal that cannot be written is the end of this process's work: nothing may be done that is not recorded. */
+function append<Facts>(run: SagaRun<Facts>, record: JournalRecord): void {
+  run.journal.append(record);
+}
+
+function stateOf<Facts>(run: SagaRun<Facts>): JournalState {
+  return reduceJournal(run.journal.records) ?? fail('a saga runs only under a journal that was begun');
+}
+
+const NEVER = new AbortController().signal;
+
+export function contextOf<Facts>(run: SagaRun<Facts>, signal: AbortSignal): StepContext<Facts> {
+  const factOrNull = <Name extends keyof Facts & string>(name: Name): Facts[Name] | null =>
+    (stateOf(run).facts.get(name) as Facts[Name] | undefined) ?? null;
+  return {
+    deps: run.deps,
+    intent: stateOf(run).intent,
+    lock: run.lock,
+    control: run.control,
+    signal,
+    factOrNull,
+    fact: (name) => factOrNull(name) ?? fail(`the step or note "${name}" has left nothing in the journal`),
+    note: (name, fact) => append(run, { type: 'note', name, fact }),
+    commit: () => append(run, { type: 'commit' }),
+    warn: (message) => run.control.emit('warning', { message }),
+  };
+}
+
+async function withRetries<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  for (const pause of RETRY_PAUSES_MS) {
+    try {
+      return await work();
+    } catch (thrown) {
+      if (!(thrown instanceof RefloatError) || thrown.disposition !== 'retry' || signal.aborted) throw thrown;
+    }
+    await delay(pause, undefined, { signal }).catch(() => undefined);
+    if (signal.aborted) signal.throwIfAborted();
+  }
+  return work();
+}
+
+function fail(message: string): never {
+  throw new Error(message);
+}

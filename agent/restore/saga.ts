@@ -1,0 +1,60 @@
+/**
+ * The vocabulary of a saga: a table of steps, and what a step may use.
+ *
+ * Every act, undo and probe is idempotent: recovery runs again whatever was begun and has no record of its end.
+ * `Facts` maps a step's name to what its act returns, and a note's name to what was noted; all of it is plain JSON.
+ */
+import type { IntentControl } from '../claim/intent-control.ts';
+import type { WorkloadLock } from '../deploy/workload-lock.ts';
+import type { AgentDeps } from '../deps.ts';
+import type { ClaimedIntent } from '../intents/claimed-intent.ts';
+
+export interface StepContext<Facts> {
+  readonly deps: AgentDeps;
+  readonly intent: ClaimedIntent;
+  /** Proof that this intent holds its workload's lock. */
+  readonly lock: WorkloadLock;
+  readonly control: IntentControl;
+  /** Aborts acts before the commit point (cancel, or the agent must stop); never aborts afterwards, nor an undo. */
+  readonly signal: AbortSignal;
+  /** What an earlier step returned or noted; throws if there is none. */
+  fact<Name extends keyof Facts & string>(name: Name): Facts[Name];
+  factOrNull<Name extends keyof Facts & string>(name: Name): Facts[Name] | null;
+  /** Makes something durable before the step goes on. */
+  note<Name extends keyof Facts & string>(name: Name, fact: Facts[Name]): void;
+  /** Passes the commit point: from here on a crash rolls forward. Only one step of a table calls it. */
+  commit(): void;
+  /** Counted and named in the result (guarantee 10). */
+  warn(message: string): void;
+}
+
+export interface Step<Facts, Name extends keyof Facts & string = keyof Facts & string> {
+  readonly name: Name;
+  act(context: StepContext<Facts>): Promise<Facts[Name]>;
+  undo?(context: StepContext<Facts>): Promise<void>;
+  /** Looks at the disk or the engine; recovery asks before it decides. Only steps where the journal alone cannot tell. */
+  probe?(context: StepContext<Facts>): Promise<ProbeResult>;
+  /** `warn`: the work is done and safe without this step; its failure is named in the result and nothing is taken back. */
+  readonly onFailure?: 'warn';
+  /** Extra attempts and pauses for failures with disposition `retry` are made by the runner; an undo gets them too. */
+}
+
+export type ProbeResult =
+  | { readonly found: 'not-done' | 'partly' | 'done' }
+  /** What is there is neither what was before nor what was to come. */
+  | { readonly found: 'undecidable'; readonly what: string };
+
+export interface Saga<Facts> {
+  readonly steps: readonly AnyStep<Facts>[];
+  /** The result of an intent whose steps have all been done. */
+  result(context: Pick<StepContext<Facts>, 'fact' | 'factOrNull' | 'intent'>): Readonly<Record<string, unknown>>;
+}
+
+/** A step of whatever name; what the table holds. */
+export interface AnyStep<Facts> {
+  readonly name: keyof Facts & string;
+  act(context: StepContext<Facts>): Promise<unknown>;
+  undo?(context: StepContext<Facts>): Promise<void>;
+  probe?(context: StepContext<Facts>): Promise<ProbeResult>;
+  readonly onFailure?: 'warn';
+}
