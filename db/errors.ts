@@ -5,31 +5,93 @@
  * Does not guarantee: that `cause` survives it; only its message does.
  */
 
+import { databaseErrorFacts } from './database-error.ts';
+
 /** What whoever meets the error should do: try again, give up because the request is refused, or call a person. */
 export type Disposition = 'retry' | 'refuse' | 'fail' | 'stuck';
 
 /** Stable codes, upper snake. Adding one is fine; changing the meaning of one is a breaking change. */
 export type ErrorCode =
   // requests
-  | 'BAD_REQUEST' | 'VALIDATION_FAILED' | 'UNAUTHENTICATED' | 'FORBIDDEN' | 'NOT_FOUND' | 'WORKLOAD_NOT_FOUND'
-  | 'SNAPSHOT_NOT_FOUND' | 'INTENT_NOT_FOUND' | 'HOST_NOT_FOUND' | 'TOKEN_NOT_FOUND' | 'CONFIRMATION_MISSING'
-  | 'CONFIRMATION_MISMATCH' | 'INTENT_UNDER_WAY' | 'NOT_UNDOABLE' | 'PAST_COMMIT_POINT' | 'ALREADY_FINISHED'
-  | 'IDEMPOTENCY_KEY_REUSED' | 'NAME_TAKEN' | 'VERSION_CONFLICT' | 'SNAPSHOT_PROTECTED' | 'ORIGIN_MISMATCH'
-  | 'LINK_INVALID' | 'ENROLLMENT_INVALID' | 'RATE_LIMITED' | 'INTERNAL'
+  | 'BAD_REQUEST'
+  | 'VALIDATION_FAILED'
+  | 'UNAUTHENTICATED'
+  | 'FORBIDDEN'
+  | 'NOT_FOUND'
+  | 'WORKLOAD_NOT_FOUND'
+  | 'SNAPSHOT_NOT_FOUND'
+  | 'INTENT_NOT_FOUND'
+  | 'HOST_NOT_FOUND'
+  | 'TOKEN_NOT_FOUND'
+  | 'CONFIRMATION_MISSING'
+  | 'CONFIRMATION_MISMATCH'
+  | 'INTENT_UNDER_WAY'
+  | 'NOT_UNDOABLE'
+  | 'PAST_COMMIT_POINT'
+  | 'ALREADY_FINISHED'
+  | 'IDEMPOTENCY_KEY_REUSED'
+  | 'NAME_TAKEN'
+  | 'VERSION_CONFLICT'
+  | 'SNAPSHOT_PROTECTED'
+  | 'ORIGIN_MISMATCH'
+  | 'LINK_INVALID'
+  | 'ENROLLMENT_INVALID'
+  | 'RATE_LIMITED'
+  | 'INTERNAL'
   // workload configuration
-  | 'SOURCE_NOT_IMAGE' | 'SCOPE_UNSUPPORTED' | 'SOURCE_INVALID' | 'SOURCE_OUTSIDE_ROOTS' | 'SOURCE_ESCAPES_BASE'
-  | 'SOURCE_NOT_DIRECTORY' | 'SOURCE_MISSING' | 'VOLUME_IS_MOUNT_POINT' | 'VOLUMES_OVERLAP' | 'VOLUME_SHARED'
-  | 'VOLUME_NOT_IN_SNAPSHOT' | 'NO_VOLUMES' | 'WORKLOAD_BUSY' | 'WORKLOAD_STUCK' | 'KIND_NOT_ALLOWED'
+  | 'SOURCE_NOT_IMAGE'
+  | 'SCOPE_UNSUPPORTED'
+  | 'SOURCE_INVALID'
+  | 'SOURCE_OUTSIDE_ROOTS'
+  | 'SOURCE_ESCAPES_BASE'
+  | 'SOURCE_NOT_DIRECTORY'
+  | 'SOURCE_MISSING'
+  | 'VOLUME_IS_MOUNT_POINT'
+  | 'VOLUMES_OVERLAP'
+  | 'VOLUME_SHARED'
+  | 'VOLUME_NOT_IN_SNAPSHOT'
+  | 'NO_VOLUMES'
+  | 'WORKLOAD_BUSY'
+  | 'WORKLOAD_STUCK'
+  | 'KIND_NOT_ALLOWED'
   // snapshots and archives
-  | 'MANIFEST_MISSING' | 'MANIFEST_CHANGED' | 'MANIFEST_INVALID' | 'ARCHIVE_MISSING' | 'ARCHIVE_CHANGED'
-  | 'ARCHIVE_REFUSED' | 'ARCHIVE_TRUNCATED' | 'ARCHIVE_LIMIT' | 'ARCHIVE_CORRUPT' | 'DESTINATION_EXISTS'
+  | 'MANIFEST_MISSING'
+  | 'MANIFEST_CHANGED'
+  | 'MANIFEST_INVALID'
+  | 'ARCHIVE_MISSING'
+  | 'ARCHIVE_CHANGED'
+  | 'ARCHIVE_REFUSED'
+  | 'ARCHIVE_TRUNCATED'
+  | 'ARCHIVE_LIMIT'
+  | 'ARCHIVE_CORRUPT'
+  | 'DESTINATION_EXISTS'
   // host
-  | 'ENGINE_UNAVAILABLE' | 'ENGINE_FAILED' | 'ENGINE_TIMEOUT' | 'IMAGE_GONE' | 'CONTAINER_FAILED' | 'HOOK_FAILED'
-  | 'DISK_FULL' | 'INODES_FULL' | 'UNHEALTHY' | 'OUTSIDER' | 'FILE_SYSTEM_FAILED' | 'FSYNC_FAILED'
-  | 'JOURNAL_DAMAGED' | 'STATE_UNDECIDABLE' | 'PREVIOUS_GONE' | 'AGENT_RUNNING' | 'NOT_ENROLLED' | 'CANCELLED'
-  | 'INTERRUPTED' | 'EXPIRED'
+  | 'ENGINE_UNAVAILABLE'
+  | 'ENGINE_FAILED'
+  | 'ENGINE_TIMEOUT'
+  | 'IMAGE_GONE'
+  | 'CONTAINER_FAILED'
+  | 'HOOK_FAILED'
+  | 'DISK_FULL'
+  | 'INODES_FULL'
+  | 'UNHEALTHY'
+  | 'OUTSIDER'
+  | 'FILE_SYSTEM_FAILED'
+  | 'FSYNC_FAILED'
+  | 'JOURNAL_DAMAGED'
+  | 'STATE_UNDECIDABLE'
+  | 'PREVIOUS_GONE'
+  | 'AGENT_RUNNING'
+  | 'NOT_ENROLLED'
+  | 'CANCELLED'
+  | 'INTERRUPTED'
+  | 'EXPIRED'
   // database
-  | 'DATABASE_UNAVAILABLE' | 'LEASE_LOST' | 'MIGRATION_CHANGED' | 'CONFIG_INVALID' | 'USAGE';
+  | 'DATABASE_UNAVAILABLE'
+  | 'LEASE_LOST'
+  | 'MIGRATION_CHANGED'
+  | 'CONFIG_INVALID'
+  | 'USAGE';
 
 /** How an error looks in JSON: in problem details, journal records, results and command output. */
 export interface ErrorJson {
@@ -72,7 +134,9 @@ export class RefloatError extends Error {
       hint: this.hint,
       disposition: this.disposition,
       ...(this.details === undefined ? {} : { details: this.details }),
-      ...(this.cause === undefined ? {} : { causeMessage: this.cause instanceof Error ? this.cause.message : String(this.cause) }),
+      ...(this.cause === undefined
+        ? {}
+        : { causeMessage: this.cause instanceof Error ? this.cause.message : String(this.cause) }),
     };
   }
 
@@ -89,6 +153,19 @@ export class RefloatError extends Error {
 /** Any thrown value as a RefloatError; what is not one becomes `INTERNAL` with disposition `fail`. */
 export function toRefloatError(thrown: unknown): RefloatError {
   if (thrown instanceof RefloatError) return thrown;
+  const database = databaseErrorFacts(thrown);
+  if (database !== undefined) {
+    // The cause is dropped: it holds the statement's parameters.
+    return database.unavailable
+      ? new RefloatError('DATABASE_UNAVAILABLE', database.message, {
+          hint: 'Check that PostgreSQL runs and can be reached from here.',
+          disposition: 'retry',
+        })
+      : new RefloatError('INTERNAL', database.message, {
+          hint: 'This is a defect. Please report it with the log of this moment.',
+          disposition: 'fail',
+        });
+  }
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   return new RefloatError('INTERNAL', message, {
     hint: 'This is a defect. Please report it with the log of this moment.',

@@ -3,7 +3,14 @@
  * `intent_transitions`, which a trigger enforces, and a test compares the two.
  */
 export const INTENT_STATES = [
-  'pending', 'claimed', 'running', 'succeeded', 'failed', 'rolled_back', 'cancelled', 'stuck',
+  'pending',
+  'claimed',
+  'running',
+  'succeeded',
+  'failed',
+  'rolled_back',
+  'cancelled',
+  'stuck',
 ] as const;
 export type IntentState = (typeof INTENT_STATES)[number];
 
@@ -12,7 +19,13 @@ export const INTENT_KINDS = ['deploy', 'capture', 'plan', 'restore', 'undo', 've
 export type IntentKind = (typeof INTENT_KINDS)[number];
 
 /** Kinds that exclude each other on one workload; the partial unique index `intents_one_under_way` holds the same list. */
-export const EXCLUSIVE_KINDS = ['deploy', 'capture', 'restore', 'undo', 'delete'] as const satisfies readonly IntentKind[];
+export const EXCLUSIVE_KINDS = [
+  'deploy',
+  'capture',
+  'restore',
+  'undo',
+  'delete',
+] as const satisfies readonly IntentKind[];
 
 export const TRANSITIONS = {
   pending: ['claimed', 'cancelled', 'failed'],

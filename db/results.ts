@@ -56,9 +56,22 @@ export interface RestorePlan {
   readonly ok: boolean;
   readonly refusals: readonly ErrorJson[];
   readonly warnings: readonly string[];
-  readonly targets: readonly { volume: string; scope: string; live: string; exists: boolean; bytes: number; entries: number }[];
+  readonly targets: readonly {
+    volume: string;
+    scope: string;
+    live: string;
+    exists: boolean;
+    bytes: number;
+    entries: number;
+  }[];
   readonly fileSystems: readonly {
-    mountPoint: string; type: string; bytesNeeded: number; bytesFree: number; inodesNeeded: number; inodesFree: number; canExchange: boolean;
+    mountPoint: string;
+    type: string;
+    bytesNeeded: number;
+    bytesFree: number;
+    inodesNeeded: number;
+    inodesFree: number;
+    canExchange: boolean;
   }[];
   readonly containers: readonly { id: string; name: string; state: string; restartPolicy: string }[];
   readonly image: { reference: string; id: string } | null;
@@ -102,6 +115,12 @@ export interface SnapshotRecord {
   /** Undo window of the intent that made it; until then it cannot be deleted. */
   readonly protectedUntil: string | null;
   readonly volumes: readonly {
-    name: string; scope: string; archiveSha256: string; archiveBytes: number; contentBytes: number; entries: number; skipped: number;
+    name: string;
+    scope: string;
+    archiveSha256: string;
+    archiveBytes: number;
+    contentBytes: number;
+    entries: number;
+    skipped: number;
   }[];
 }

@@ -10,12 +10,18 @@ import { SCOPES } from './scopes.ts';
 /** One path component that we make up names from: project, stage, volume and workload names. */
 const NAME = z
   .string()
-  .regex(/^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$/, 'must be 1 to 63 of letters, digits, dot, dash and underscore, and begin with a letter or digit');
+  .regex(
+    /^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$/,
+    'must be 1 to 63 of letters, digits, dot, dash and underscore, and begin with a letter or digit',
+  );
 
 const ABSOLUTE = z
   .string()
   .max(4096)
-  .refine((path) => path.startsWith('/') && isCleanPath(path.slice(1)), 'must be an absolute path without "..", "." or empty components');
+  .refine(
+    (path) => path.startsWith('/') && isCleanPath(path.slice(1)),
+    'must be an absolute path without "..", "." or empty components',
+  );
 
 const VOLUME = z
   .strictObject({
@@ -49,7 +55,10 @@ export const WORKLOAD_CONFIG = z
     stage: NAME.default('prod'),
     hostId: z.uuid(),
     /** Where the software comes from. Only `image` workloads can be captured and restored. */
-    source: z.string().regex(/^[a-z][a-z0-9-]{0,31}$/).default('image'),
+    source: z
+      .string()
+      .regex(/^[a-z][a-z0-9-]{0,31}$/)
+      .default('image'),
     image: z.string().min(1).max(512),
     command: COMMAND.optional(),
     entrypoint: COMMAND.optional(),
@@ -58,7 +67,10 @@ export const WORKLOAD_CONFIG = z
     network: z.string().min(1).max(128).default('bridge'),
     volumes: z.array(VOLUME).max(64).default([]),
     replicas: z.int().min(0).max(64).default(1),
-    restart: z.string().regex(/^(no|always|unless-stopped|on-failure(:\d{1,4})?)$/).default('unless-stopped'),
+    restart: z
+      .string()
+      .regex(/^(no|always|unless-stopped|on-failure(:\d{1,4})?)$/)
+      .default('unless-stopped'),
     stopTimeoutSeconds: z.int().min(0).max(3600).default(10),
     user: z.string().min(1).max(128).optional(),
     health: z
@@ -78,7 +90,12 @@ export const WORKLOAD_CONFIG = z
     ] as const) {
       const seen = new Set<string>();
       values.forEach((value, index) => {
-        if (seen.has(value)) context.addIssue({ code: 'custom', path: ['volumes', index, field], message: `${field} "${value}" is used twice` });
+        if (seen.has(value))
+          context.addIssue({
+            code: 'custom',
+            path: ['volumes', index, field],
+            message: `${field} "${value}" is used twice`,
+          });
         seen.add(value);
       });
     }
@@ -101,9 +118,13 @@ export function sourceProblem(scope: (typeof SCOPES)[number], source: string): s
         : 'scope absolute needs an absolute path without "..", "." or empty components';
     case 'project':
     case 'stage':
-      return isCleanPath(source) ? undefined : `scope ${scope} needs a relative path without "..", "." or empty components`;
+      return isCleanPath(source)
+        ? undefined
+        : `scope ${scope} needs a relative path without "..", "." or empty components`;
     case 'named':
-      return /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$/.test(source) ? undefined : "scope named needs the name of a Docker volume";
+      return /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$/.test(source)
+        ? undefined
+        : 'scope named needs the name of a Docker volume';
     case 'instance':
     case 'ephemeral':
       return undefined;

@@ -5,7 +5,9 @@ import { hosts } from './hosts.ts';
 export const containers = pgTable(
   'containers',
   {
-    hostId: uuid('host_id').notNull().references(() => hosts.id),
+    hostId: uuid('host_id')
+      .notNull()
+      .references(() => hosts.id),
     containerId: text('container_id').notNull(),
     workloadId: uuid('workload_id'),
     name: text('name').notNull(),

@@ -7,8 +7,12 @@ import { intents } from './intents.ts';
 export const intentEvents = pgTable(
   'intent_events',
   {
-    intentId: uuid('intent_id').notNull().references(() => intents.id),
-    hostId: uuid('host_id').notNull().references(() => hosts.id),
+    intentId: uuid('intent_id')
+      .notNull()
+      .references(() => intents.id),
+    hostId: uuid('host_id')
+      .notNull()
+      .references(() => hosts.id),
     seq: integer('seq').notNull(),
     at: timestamp('at', { withTimezone: true }).notNull(),
     type: text('type').$type<IntentEvent['type']>().notNull(),

@@ -15,9 +15,13 @@ export const intents = pgTable('intents', {
   id: uuid('id').primaryKey(),
   kind: text('kind').$type<IntentKind>().notNull(),
   state: text('state').$type<IntentState>().notNull().default('pending'),
-  workloadId: uuid('workload_id').notNull().references(() => workloads.id),
+  workloadId: uuid('workload_id')
+    .notNull()
+    .references(() => workloads.id),
   /** Never changes, so that no other host can take the intent. */
-  hostId: uuid('host_id').notNull().references(() => hosts.id),
+  hostId: uuid('host_id')
+    .notNull()
+    .references(() => hosts.id),
   snapshotId: uuid('snapshot_id'),
   /** undo: the restore or undo that it takes back. */
   undoOf: uuid('undo_of'),

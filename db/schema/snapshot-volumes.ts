@@ -6,8 +6,12 @@ import { snapshots } from './snapshots.ts';
 export const snapshotVolumes = pgTable(
   'snapshot_volumes',
   {
-    snapshotId: uuid('snapshot_id').notNull().references(() => snapshots.id),
-    hostId: uuid('host_id').notNull().references(() => hosts.id),
+    snapshotId: uuid('snapshot_id')
+      .notNull()
+      .references(() => snapshots.id),
+    hostId: uuid('host_id')
+      .notNull()
+      .references(() => hosts.id),
     name: text('name').notNull(),
     scope: text('scope').notNull(),
     archiveSha256: text('archive_sha256').notNull(),

@@ -6,8 +6,12 @@ import { workloads } from './workloads.ts';
 /** A durable, verified copy of all captured volumes of a workload at one moment. */
 export const snapshots = pgTable('snapshots', {
   id: uuid('id').primaryKey(),
-  workloadId: uuid('workload_id').notNull().references(() => workloads.id),
-  hostId: uuid('host_id').notNull().references(() => hosts.id),
+  workloadId: uuid('workload_id')
+    .notNull()
+    .references(() => workloads.id),
+  hostId: uuid('host_id')
+    .notNull()
+    .references(() => hosts.id),
   /** The capture, restore or undo that made it. */
   intentId: uuid('intent_id').notNull(),
   kind: text('kind').$type<SnapshotKind>().notNull(),

@@ -5,7 +5,9 @@ import { hosts } from './hosts.ts';
 /** The desired configuration of a workload; `version` grows by one with each change. */
 export const workloads = pgTable('workloads', {
   id: uuid('id').primaryKey(),
-  hostId: uuid('host_id').notNull().references(() => hosts.id),
+  hostId: uuid('host_id')
+    .notNull()
+    .references(() => hosts.id),
   name: text('name').notNull().unique(),
   project: text('project').notNull(),
   config: jsonb('config').$type<WorkloadConfig>().notNull(),

@@ -1,0 +1,63 @@
+/**
+ * The one way to a Postgres connection, for both sides.
+ *
+ * Guarantees: nothing is connected before the first statement; what `toRefloatError` makes of an error of this client holds
+ * neither the connection string nor parameters.
+ * Does not guarantee: date and JSON parsing on `sql`. Drizzle switches the driver's parsers off for its own, so raw statements
+ * get timestamps as text.
+ */
+import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
+import postgres from 'postgres';
+import { RefloatError } from './errors.ts';
+import * as schema from './schema/index.ts';
+
+export type Db = PostgresJsDatabase<typeof schema>;
+/** What a query takes: the database, or a transaction in it. */
+export type Queryable = Db | Parameters<Parameters<Db['transaction']>[0]>[0];
+export type Sql = postgres.Sql;
+
+export interface ConnectOptions {
+  /** Connections at most; 10 unless told. */
+  readonly max?: number;
+  /** Shown by pg_stat_activity. */
+  readonly applicationName?: string;
+  /** Off behind Hyperdrive: saves a round trip per connection. Then array columns must be cast by the statement. */
+  readonly fetchTypes?: boolean;
+  readonly connectTimeoutSeconds?: number;
+  /** Idle connections are closed after this; never unless told. */
+  readonly idleTimeoutSeconds?: number;
+  /** The server ends a statement of this client after this. */
+  readonly statementTimeoutMs?: number;
+}
+
+export interface Connection {
+  readonly db: Db;
+  readonly sql: Sql;
+  /** Ends all connections, waiting at most 5 s for statements under way. */
+  close(): Promise<void>;
+}
+
+/** Throws `CONFIG_INVALID` if `url` is not a Postgres URL; everything else shows at the first statement. */
+export function connect(url: string, options: ConnectOptions = {}): Connection {
+  let sql: Sql;
+  try {
+    if (!/^postgres(ql)?:\/\//.test(url)) throw new Error('not a postgres:// URL');
+    sql = postgres(url, {
+      max: options.max ?? 10,
+      fetch_types: options.fetchTypes ?? true,
+      connect_timeout: options.connectTimeoutSeconds ?? 10,
+      ...(options.idleTimeoutSeconds === undefined ? {} : { idle_timeout: options.idleTimeoutSeconds }),
+      connection: {
+        application_name: options.applicationName ?? 'refloat',
+        ...(options.statementTimeoutMs === undefined ? {} : { statement_timeout: options.statementTimeoutMs }),
+      },
+      onnotice: () => undefined,
+    });
+  } catch {
+    // The cause is dropped: its message may quote the URL, which holds a password.
+    throw new RefloatError('CONFIG_INVALID', 'the database URL cannot be parsed', {
+      hint: 'Give a URL of the form postgres://user:password@host:5432/database; percent-encode special characters.',
+    });
+  }
+  return { db: drizzle(sql, { schema }), sql, close: () => sql.end({ timeout: 5 }) };
+}
