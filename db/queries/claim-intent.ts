@@ -1,0 +1,88 @@
+import type { IntentKind, IntentState } from '../intent-state.ts';
+import type { SnapshotKind } from '../results.ts';
+import type { IntentParams } from '../schema/intents.ts';
+import { type AgentSql, LEASE_SECONDS } from './agent-statement.ts';
+
+/** A snapshot as the claim read it. */
+export interface ClaimedSnapshotRow {
+  readonly id: string;
+  readonly workloadId: string;
+  readonly kind: SnapshotKind;
+  readonly manifestSha256: string;
+  readonly protectedUntil: string | null;
+}
+
+/** What a claim returns; the configuration is not parsed yet. */
+export interface ClaimedRow {
+  readonly id: string;
+  readonly kind: IntentKind;
+  readonly state: IntentState;
+  readonly leaseEpoch: number;
+  readonly attempts: number;
+  readonly params: IntentParams;
+  /** Past `not_after` by the database's clock. */
+  readonly expired: boolean;
+  readonly cancelRequested: boolean;
+  readonly workloadId: string;
+  readonly workloadVersion: number;
+  readonly config: unknown;
+  /** Number of the last event that the database has. */
+  readonly lastSeq: number;
+  readonly snapshotId: string | null;
+  readonly snapshot: ClaimedSnapshotRow | null;
+  readonly undoOf: string | null;
+  readonly preRestoreSnapshot: ClaimedSnapshotRow | null;
+}
+
+/**
+ * Claims this host's oldest pending intent, with everything that its work needs from the database; null if there is none.
+ *
+ * `skip locked` lets several claimers work side by side without waiting and without taking one intent twice. An intent of
+ * a workload that has one under way waits. `instance` must be the agent that holds the host: an agent that another one
+ * replaced claims nothing.
+ */
+export async function claimIntent(sql: AgentSql, hostId: string, instance: string): Promise<ClaimedRow | null> {
+  const rows = await sql<ClaimedRow[]>`
+    with next as materialized (
+      select c.id from intents c
+      where c.host_id = ${hostId} and c.state = 'pending'
+        and exists (select from hosts h where h.id = ${hostId} and h.agent_instance = ${instance} and h.revoked_at is null)
+        and not exists (select from intents u where u.workload_id = c.workload_id and u.state in ('claimed', 'running'))
+      order by c.created_at, c.id
+      limit 1
+      for update of c skip locked
+    ), claimed as (
+      update intents i
+      set state = 'claimed', lease_epoch = i.lease_epoch + 1, lease_until = now() + make_interval(secs => ${LEASE_SECONDS}),
+        attempts = i.attempts + 1, claimed_at = now()
+      from next where i.id = next.id
+      returning i.*
+    )
+    ${claimedRows(sql)}`;
+  return rows[0] ?? null;
+}
+
+/** The select behind `with … claimed`: the claimed intents with workload, snapshot, and what an undo takes back. */
+export function claimedRows(sql: AgentSql) {
+  return sql`
+    select c.id, c.kind, c.state, c.lease_epoch::float8 as "leaseEpoch", c.attempts, c.params,
+      coalesce(c.not_after < now(), false) as expired, c.cancel_requested_at is not null as "cancelRequested",
+      c.workload_id as "workloadId", w.version as "workloadVersion", w.config, c.snapshot_id as "snapshotId", c.undo_of as "undoOf",
+      (select coalesce(max(e.seq), 0) from intent_events e where e.intent_id = c.id) as "lastSeq",
+      case when s.id is null then null else ${snapshotJson(sql, 's')} end as snapshot,
+      case when p.id is null then null else ${snapshotJson(sql, 'p')} end as "preRestoreSnapshot"
+    from claimed c
+    join workloads w on w.id = c.workload_id
+    left join snapshots s on s.id = c.snapshot_id and s.state = 'complete'
+    left join lateral (
+      select * from snapshots b
+      where b.intent_id = c.undo_of and b.kind = 'pre-restore' and b.state = 'complete'
+      order by b.created_at limit 1
+    ) p on true
+    order by c.created_at, c.id`;
+}
+
+function snapshotJson(sql: AgentSql, table: 's' | 'p') {
+  return sql`jsonb_build_object('id', ${sql(table)}.id, 'workloadId', ${sql(table)}.workload_id, 'kind', ${sql(table)}.kind,
+    'manifestSha256', ${sql(table)}.manifest_sha256, 'protectedUntil', ${sql(table)}.protected_until)`;
+}
