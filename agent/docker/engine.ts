@@ -44,6 +44,8 @@ export interface ContainerInfo {
   readonly startedAt: string | null;
   readonly exitCode: number;
   readonly error: string;
+  /** Started with `--rm`: Docker removes it as soon as it stops, so it cannot be quiesced. */
+  readonly autoRemove: boolean;
 }
 
 /** What to create; made from a workload's configuration by the deployer. */
@@ -58,8 +60,8 @@ export interface ContainerSpec {
   readonly user?: string;
   readonly network: string;
   readonly ports: readonly { container: number; host?: number; ip?: string; protocol?: 'tcp' | 'udp' }[];
-  /** `type: volume` for scope named (source is then the volume's name), else a bind of a host path. */
-  readonly mounts: readonly { type: 'bind' | 'volume'; source: string; target: string; readOnly: boolean }[];
+  /** `bind` of a host path that must exist; `volume`: source is the Docker volume's name; `tmpfs`: source is not used. */
+  readonly mounts: readonly { type: 'bind' | 'volume' | 'tmpfs'; source: string; target: string; readOnly: boolean }[];
   readonly restartPolicy: RestartPolicy;
   readonly stopTimeoutSeconds: number;
 }
@@ -84,8 +86,16 @@ export interface Engine {
   setRestartPolicy(id: string, policy: RestartPolicy): Promise<void>;
   /** `sha256:…` of a reference or id that is on this host, else null. */
   imageId(reference: string): Promise<string | null>;
+  /** Fetches a reference from its registry. @throws RefloatError `IMAGE_GONE` when the registry does not have it or cannot be reached */
+  pull(reference: string, signal?: AbortSignal): Promise<void>;
+  /** The last `tail` lines that a container wrote to stdout and stderr, at most 16 KiB; empty if its log driver cannot tell. */
+  logs(id: string, tail: number): Promise<string>;
   /** A local Docker volume; null if there is none. `options` is not empty when it is a mount of something else. */
-  volume(name: string): Promise<{ driver: string; mountPoint: string; options: Readonly<Record<string, string>> } | null>;
+  volume(
+    name: string,
+  ): Promise<{ driver: string; mountPoint: string; options: Readonly<Record<string, string>> } | null>;
+  /** Created, or was there already. */
+  createVolume(name: string, labels: Readonly<Record<string, string>>): Promise<void>;
   /** Runs a command in a running container and waits for it. `output` is stdout and stderr, at most 64 KiB, the end kept. */
   exec(id: string, command: readonly string[], timeoutMs: number): Promise<{ exitCode: number; output: string }>;
 }
