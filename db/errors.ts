@@ -90,6 +90,7 @@ export type ErrorCode =
   | 'DATABASE_UNAVAILABLE'
   | 'LEASE_LOST'
   | 'MIGRATION_CHANGED'
+  | 'API_UNREACHABLE'
   | 'CONFIG_INVALID'
   | 'USAGE';
 
