@@ -1,0 +1,62 @@
+/**
+ * Where snapshots lie on a host: `$REFLOAT_STATE_DIR/snapshots/<id>/` holds `manifest.json` and an archive per volume.
+ * A directory under its own id is a complete snapshot; `.partial-<id>` is one that is being made, `.deleted-<id>` one that
+ * is being removed, and neither is ever read.
+ */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { isUuid } from '../../db/ids.ts';
+import { makeDirectoriesDurably } from '../fs/durable.ts';
+import { removeTree } from '../fs/remove-tree.ts';
+
+export interface SnapshotStore {
+  readonly directory: string;
+}
+
+export function snapshotStore(stateDir: string): SnapshotStore {
+  return { directory: join(stateDir, 'snapshots') };
+}
+
+/** Creates the directory of the store if it is missing; private, since snapshots hold users' data. */
+export function ensureStore(store: SnapshotStore): void {
+  makeDirectoriesDurably(store.directory, 0o700);
+}
+
+export function snapshotPath(store: SnapshotStore, id: string): string {
+  return join(store.directory, checkedId(id));
+}
+
+export function partialPath(store: SnapshotStore, id: string): string {
+  return join(store.directory, `.partial-${checkedId(id)}`);
+}
+
+export function deletedPath(store: SnapshotStore, id: string): string {
+  return join(store.directory, `.deleted-${checkedId(id)}`);
+}
+
+/** Ids of the complete snapshots, oldest first. */
+export function listSnapshots(store: SnapshotStore): string[] {
+  return names(store).filter(isUuid).sort();
+}
+
+/** Removes what a crash left half made or half removed. Only while nothing else works on the store: at the agent's start. */
+export async function removeLeftovers(store: SnapshotStore): Promise<string[]> {
+  const leftovers = names(store).filter((name) => /^\.(partial|deleted)-/.test(name));
+  for (const name of leftovers) await removeTree(join(store.directory, name));
+  return leftovers;
+}
+
+function names(store: SnapshotStore): string[] {
+  try {
+    return readdirSync(store.directory);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** An id becomes a path component, so it is looked at even though the database holds UUIDs only. */
+function checkedId(id: string): string {
+  if (!isUuid(id)) throw new Error('a snapshot id is a UUID');
+  return id.toLowerCase();
+}
