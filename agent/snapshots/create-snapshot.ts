@@ -26,7 +26,7 @@ import {
   type Manifest,
 } from './manifest.ts';
 import { readSnapshotDirectory } from './read-manifest.ts';
-import { ensureStore, partialPath, type SnapshotStore, snapshotPath } from './store.ts';
+import { ensureStore, partialPath, type SnapshotStore } from './store.ts';
 
 export interface SnapshotSource {
   readonly name: string;
@@ -72,7 +72,7 @@ const PARALLEL = 2;
  * @throws RefloatError those of the archiver; `ARCHIVE_CORRUPT` when an archive does not read back as it was written
  */
 export async function createSnapshot(options: CreateSnapshotOptions): Promise<CreatedSnapshot> {
-  const path = snapshotPath(options.store, options.id);
+  const path = options.store.directoryOf(options.id);
   if (identify(path) !== null) return describe(options, path);
   ensureStore(options.store);
   const partial = partialPath(options.store, options.id);

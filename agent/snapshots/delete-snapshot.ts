@@ -7,11 +7,11 @@
 import { identify, renameDurably } from '../fs/durable.ts';
 import { removeTree } from '../fs/remove-tree.ts';
 import { crashPoint } from '../restore/crash-point.ts';
-import { deletedPath, type SnapshotStore, snapshotPath } from './store.ts';
+import { deletedPath, type SnapshotStore } from './store.ts';
 
 /** True if there was anything to remove. */
 export async function deleteSnapshot(store: SnapshotStore, id: string): Promise<boolean> {
-  const path = snapshotPath(store, id);
+  const path = store.directoryOf(id);
   const deleted = deletedPath(store, id);
   const leftover = identify(deleted) !== null;
   if (leftover) await removeTree(deleted);

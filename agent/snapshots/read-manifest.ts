@@ -9,7 +9,7 @@ import { closeSync, constants, fstatSync, lstatSync, openSync, readFileSync } fr
 import { join } from 'node:path';
 import { RefloatError } from '../../db/errors.ts';
 import { MANIFEST, MAX_MANIFEST_BYTES, type Manifest, sha256Of } from './manifest.ts';
-import { type SnapshotStore, snapshotPath } from './store.ts';
+import type { SnapshotStore } from './store.ts';
 
 export interface ReadSnapshot {
   /** The snapshot's directory. */
@@ -25,8 +25,16 @@ export interface ReadSnapshot {
 export function readManifest(
   store: SnapshotStore,
   snapshot: { readonly id: string; readonly manifestSha256: string },
+): Manifest {
+  return readSnapshot(store, snapshot).manifest;
+}
+
+/** As `readManifest`, with the snapshot's directory. */
+export function readSnapshot(
+  store: SnapshotStore,
+  snapshot: { readonly id: string; readonly manifestSha256: string },
 ): ReadSnapshot {
-  const read = readSnapshotDirectory(snapshotPath(store, snapshot.id), snapshot.manifestSha256);
+  const read = readSnapshotDirectory(store.directoryOf(snapshot.id), snapshot.manifestSha256);
   if (read.manifest.id !== snapshot.id) {
     throw new RefloatError(
       'MANIFEST_CHANGED',

@@ -11,19 +11,18 @@ import { removeTree } from '../fs/remove-tree.ts';
 
 export interface SnapshotStore {
   readonly directory: string;
+  /** Where the snapshot of this id lies, or would. */
+  directoryOf(id: string): string;
 }
 
 export function snapshotStore(stateDir: string): SnapshotStore {
-  return { directory: join(stateDir, 'snapshots') };
+  const directory = join(stateDir, 'snapshots');
+  return { directory, directoryOf: (id) => join(directory, checkedId(id)) };
 }
 
 /** Creates the directory of the store if it is missing; private, since snapshots hold users' data. */
 export function ensureStore(store: SnapshotStore): void {
   makeDirectoriesDurably(store.directory, 0o700);
-}
-
-export function snapshotPath(store: SnapshotStore, id: string): string {
-  return join(store.directory, checkedId(id));
 }
 
 export function partialPath(store: SnapshotStore, id: string): string {
