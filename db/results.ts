@@ -71,7 +71,6 @@ export interface RestorePlan {
     bytesFree: number;
     inodesNeeded: number;
     inodesFree: number;
-    canExchange: boolean;
   }[];
   readonly containers: readonly { id: string; name: string; state: string; restartPolicy: string }[];
   readonly image: { reference: string; id: string } | null;

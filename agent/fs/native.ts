@@ -4,7 +4,9 @@
 import koffi from 'koffi';
 
 const libc = koffi.load('libc.so.6');
-const renameat2 = libc.func('int renameat2(int olddirfd, const char *oldpath, int newdirfd, const char *newpath, unsigned int flags)');
+const renameat2 = libc.func(
+  'int renameat2(int olddirfd, const char *oldpath, int newdirfd, const char *newpath, unsigned int flags)',
+);
 const syncfs = libc.func('int syncfs(int fd)');
 const flock = libc.func('int flock(int fd, int operation)');
 

@@ -42,17 +42,30 @@ export async function resolveVolume(
 ): Promise<VolumeTarget> {
   const details = { volume: volume.name };
   if (!isSupportedScope(volume.scope)) {
-    throw new RefloatError('SCOPE_UNSUPPORTED', `volume "${volume.name}" has scope ${volume.scope}, which cannot be captured or restored`, {
-      hint: 'Give the volume the scope absolute, project, stage or named, or leave it out.',
-      details,
-    });
+    throw new RefloatError(
+      'SCOPE_UNSUPPORTED',
+      `volume "${volume.name}" has scope ${volume.scope}, which cannot be captured or restored`,
+      {
+        hint: 'Give the volume the scope absolute, project, stage or named, or leave it out.',
+        details,
+      },
+    );
   }
   const problem = sourceProblem(volume.scope, volume.source);
   if (problem !== undefined) {
-    throw new RefloatError('SOURCE_INVALID', `volume "${volume.name}": its source ${problem}`, { hint: "Correct the source in the workload's configuration.", details });
+    throw new RefloatError('SOURCE_INVALID', `volume "${volume.name}": its source ${problem}`, {
+      hint: "Correct the source in the workload's configuration.",
+      details,
+    });
   }
   const found = (live: string, exists: boolean): VolumeTarget => ({
-    name: volume.name, scope: volume.scope, source: volume.source, target: volume.target, readOnly: volume.readOnly, live, exists,
+    name: volume.name,
+    scope: volume.scope,
+    source: volume.source,
+    target: volume.target,
+    readOnly: volume.readOnly,
+    live,
+    exists,
   });
   switch (volume.scope) {
     case 'absolute': {
@@ -60,10 +73,14 @@ export async function resolveVolume(
       for (const root of host.config.allowedRoots) {
         if (isInside(await realpathOrSelf(root), live.path)) return found(live.path, live.exists);
       }
-      throw new RefloatError('SOURCE_OUTSIDE_ROOTS', `volume "${volume.name}": ${live.path} is in none of this host's allowed roots`, {
-        hint: "Add its parent directory to REFLOAT_ALLOWED_ROOTS on the host, if restores may write there.",
-        details,
-      });
+      throw new RefloatError(
+        'SOURCE_OUTSIDE_ROOTS',
+        `volume "${volume.name}": ${live.path} is in none of this host's allowed roots`,
+        {
+          hint: 'Add its parent directory to REFLOAT_ALLOWED_ROOTS on the host, if restores may write there.',
+          details,
+        },
+      );
     }
     case 'project':
     case 'stage': {
@@ -71,10 +88,14 @@ export async function resolveVolume(
       const base = join(await realpathOrSelf(host.config.volumeBase), ...below);
       const live = await realDirectory(join(base, volume.source), volume.name);
       if (!isInside(base, live.path)) {
-        throw new RefloatError('SOURCE_ESCAPES_BASE', `volume "${volume.name}": a symbolic link leads out of ${base} to ${live.path}`, {
-          hint: 'Replace the symbolic link by a directory, or use scope absolute with an allowed root.',
-          details,
-        });
+        throw new RefloatError(
+          'SOURCE_ESCAPES_BASE',
+          `volume "${volume.name}": a symbolic link leads out of ${base} to ${live.path}`,
+          {
+            hint: 'Replace the symbolic link by a directory, or use scope absolute with an allowed root.',
+            details,
+          },
+        );
       }
       return found(live.path, live.exists);
     }
@@ -87,10 +108,14 @@ export async function resolveVolume(
         });
       }
       if (reported.driver !== 'local' || Object.keys(reported.options).length > 0) {
-        throw new RefloatError('SCOPE_UNSUPPORTED', `volume "${volume.name}": the Docker volume "${volume.source}" is a mount of something else (driver ${reported.driver})`, {
-          hint: 'Only local Docker volumes without driver options can be captured and restored.',
-          details,
-        });
+        throw new RefloatError(
+          'SCOPE_UNSUPPORTED',
+          `volume "${volume.name}": the Docker volume "${volume.source}" is a mount of something else (driver ${reported.driver})`,
+          {
+            hint: 'Only local Docker volumes without driver options can be captured and restored.',
+            details,
+          },
+        );
       }
       const live = await realDirectory(reported.mountPoint, volume.name);
       return found(live.path, live.exists);

@@ -53,6 +53,9 @@ export function reduceJournal(records: readonly Stamped[]): JournalState | null 
         timings.push({ name: record.step, ms: record.ms });
         warnings.push(`${record.step}: ${record.error.message}`);
         break;
+      case 'warning':
+        warnings.push(record.message);
+        break;
       case 'note':
         facts.set(record.name, record.fact);
         break;
@@ -75,5 +78,18 @@ export function reduceJournal(records: readonly Stamped[]): JournalState | null 
         throw new Error(`unknown journal record ${JSON.stringify(record satisfies never)}`);
     }
   }
-  return { intent: first.intent, beganAt: first.at, started, done, undone, facts, timings, warnings, committed, unwinding, outcome, released };
+  return {
+    intent: first.intent,
+    beganAt: first.at,
+    started,
+    done,
+    undone,
+    facts,
+    timings,
+    warnings,
+    committed,
+    unwinding,
+    outcome,
+    released,
+  };
 }

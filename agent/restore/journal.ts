@@ -29,6 +29,8 @@ export type JournalRecord =
   | { readonly type: 'done'; readonly step: string; readonly ms: number; readonly fact: unknown }
   /** A step says that its failure does not matter to the outcome. */
   | { readonly type: 'warned'; readonly step: string; readonly ms: number; readonly error: ErrorJson }
+  /** Named in the result (guarantee 10). */
+  | { readonly type: 'warning'; readonly message: string }
   /** Something that a step must remember before it goes on. */
   | { readonly type: 'note'; readonly name: string; readonly fact: unknown }
   /** The commit point ("swap started"): from here on recovery rolls forward. */
@@ -43,7 +45,11 @@ export type JournalRecord =
 /** States of an intent that took back what it did, or did nothing. */
 export type Unwound = Extract<Outcome['state'], 'failed' | 'rolled_back' | 'cancelled'>;
 
-export type Stamped<T extends JournalRecord = JournalRecord> = T & { readonly seq: number; readonly id: string; readonly at: string };
+export type Stamped<T extends JournalRecord = JournalRecord> = T & {
+  readonly seq: number;
+  readonly id: string;
+  readonly at: string;
+};
 
 export class Journal {
   readonly path: string;
@@ -63,7 +69,11 @@ export class Journal {
 
   /** Creates the journal of an intent with its first record. Throws if there is one already. */
   static create(path: string, intent: ClaimedIntent, now: () => Date): Journal {
-    const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_APPEND | constants.O_NOFOLLOW, 0o600);
+    const fd = openSync(
+      path,
+      constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_APPEND | constants.O_NOFOLLOW,
+      0o600,
+    );
     const journal = new Journal(path, intent.id, fd, [], now);
     journal.append({ type: 'begin', version: JOURNAL_VERSION, intent });
     syncDirectory(dirname(path));
@@ -97,7 +107,12 @@ export class Journal {
   /** Makes one more record durable. */
   append(record: JournalRecord): void {
     if (this.#broken) throw new Error(`the journal ${this.path} takes no more records after a failed write`);
-    const stamped: Stamped = { seq: this.#records.length + 1, id: this.intentId, at: this.#now().toISOString(), ...record };
+    const stamped: Stamped = {
+      seq: this.#records.length + 1,
+      id: this.intentId,
+      at: this.#now().toISOString(),
+      ...record,
+    };
     crashPoint(`journal-before:${describe(record)}`);
     this.#broken = true;
     writeAll(this.#fd, Buffer.from(encode(stamped)));
@@ -141,7 +156,8 @@ export function readRecords(bytes: Buffer, path: string, intentId: string): { re
       if (end === bytes.length - 1) break;
       throw damaged(path, `record ${records.length + 1} has a wrong checksum`);
     }
-    if (record.seq !== records.length + 1) throw damaged(path, `record ${records.length + 1} has the number ${record.seq}`);
+    if (record.seq !== records.length + 1)
+      throw damaged(path, `record ${records.length + 1} has the number ${record.seq}`);
     if (record.id !== intentId) throw damaged(path, `record ${record.seq} belongs to the intent ${record.id}`);
     records.push(record);
     offset = end + 1;

@@ -66,7 +66,11 @@ export async function unwind<Facts>(run: SagaRun<Facts>, reason: RefloatError, s
     append(run, { type: 'undone', step: step.name });
     run.control.emit('step', { step: step.name, status: 'undone' });
   }
-  return finish(run, { state: unwinding.state, error: unwinding.error, result: { steps: state.timings, warnings: state.warnings } });
+  return finish(run, {
+    state: unwinding.state,
+    error: unwinding.error,
+    result: { steps: state.timings, warnings: state.warnings },
+  });
 }
 
 /** Records that a person must look. Deletes nothing; a later recovery tries again. */
@@ -75,7 +79,10 @@ export function stuck<Facts>(run: SagaRun<Facts>, step: string, error: RefloatEr
   return finish(run, { state: 'stuck', error: json, result: { steps: stateOf(run).timings } });
 }
 
-async function act<Facts>(run: SagaRun<Facts>, step: AnyStep<Facts>): Promise<{ error: RefloatError; step: string } | null> {
+async function act<Facts>(
+  run: SagaRun<Facts>,
+  step: AnyStep<Facts>,
+): Promise<{ error: RefloatError; step: string } | null> {
   const committed = stateOf(run).committed;
   const began = performance.now();
   const ms = () => Math.round(performance.now() - began);
@@ -133,8 +140,12 @@ export function contextOf<Facts>(run: SagaRun<Facts>, signal: AbortSignal): Step
     factOrNull,
     fact: (name) => factOrNull(name) ?? fail(`the step or note "${name}" has left nothing in the journal`),
     note: (name, fact) => append(run, { type: 'note', name, fact }),
+    committed: () => stateOf(run).committed,
     commit: () => append(run, { type: 'commit' }),
-    warn: (message) => run.control.emit('warning', { message }),
+    warn: (message) => {
+      append(run, { type: 'warning', message });
+      run.control.emit('warning', { message });
+    },
   };
 }
 

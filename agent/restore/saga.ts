@@ -22,6 +22,7 @@ export interface StepContext<Facts> {
   factOrNull<Name extends keyof Facts & string>(name: Name): Facts[Name] | null;
   /** Makes something durable before the step goes on. */
   note<Name extends keyof Facts & string>(name: Name, fact: Facts[Name]): void;
+  committed(): boolean;
   /** Passes the commit point: from here on a crash rolls forward. Only one step of a table calls it. */
   commit(): void;
   /** Counted and named in the result (guarantee 10). */
@@ -36,7 +37,6 @@ export interface Step<Facts, Name extends keyof Facts & string = keyof Facts & s
   probe?(context: StepContext<Facts>): Promise<ProbeResult>;
   /** `warn`: the work is done and safe without this step; its failure is named in the result and nothing is taken back. */
   readonly onFailure?: 'warn';
-  /** Extra attempts and pauses for failures with disposition `retry` are made by the runner; an undo gets them too. */
 }
 
 export type ProbeResult =

@@ -1,0 +1,57 @@
+/**
+ * Removes a directory tree that untrusted data made.
+ *
+ * Guarantees: follows no symbolic link, leaves the tree's own file system alone beyond it (a mount inside makes it throw),
+ * copes with names of any bytes and with paths longer than PATH_MAX; lets other work run every few thousand entries.
+ */
+import { closeSync, constants, fstatSync, openSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { setImmediate as yieldToOthers } from 'node:timers/promises';
+import { RefloatError } from '../../db/errors.ts';
+import { identify, syncDirectory } from './durable.ts';
+
+const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+const ENTRIES_BETWEEN_YIELDS = 2000;
+
+/** Removes `path` with everything below it and makes that durable; fine if it is gone. */
+export async function removeTree(path: string): Promise<void> {
+  if (identify(path) === null) return;
+  const fd = openSync(path, DIRECTORY);
+  try {
+    await empty(fd, fstatSync(fd).dev, { removed: 0 });
+  } finally {
+    closeSync(fd);
+  }
+  rmdirSync(path);
+  syncDirectory(dirname(path));
+}
+
+async function empty(directory: number, device: number, count: { removed: number }): Promise<void> {
+  const base = Buffer.from(`/proc/self/fd/${directory}/`);
+  for (const entry of readdirSync(base, { encoding: 'buffer', withFileTypes: true })) {
+    const path = Buffer.concat([base, entry.name]);
+    if (!entry.isDirectory()) {
+      unlinkSync(path);
+    } else {
+      const child = openSync(path, DIRECTORY);
+      try {
+        if (fstatSync(child).dev !== device) {
+          throw new RefloatError(
+            'FILE_SYSTEM_FAILED',
+            'another file system is mounted inside a tree that is to be removed',
+            {
+              hint: 'Unmount it, then run "refloat-agent recover".',
+              disposition: 'fail',
+            },
+          );
+        }
+        await empty(child, device, count);
+      } finally {
+        closeSync(child);
+      }
+      rmdirSync(path);
+    }
+    count.removed += 1;
+    if (count.removed % ENTRIES_BETWEEN_YIELDS === 0) await yieldToOthers();
+  }
+}

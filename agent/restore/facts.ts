@@ -1,0 +1,69 @@
+/** What the steps of a restore leave in the journal, by name of the step or note. Plain JSON. */
+import type { HeldTree, Skipped } from '../../db/results.ts';
+import type { Policy, TreeCounts } from '../archive/types.ts';
+import type { QuiescedContainer } from '../deploy/types.ts';
+import type { FileSystemSpace } from '../fs/disk-space.ts';
+import type { Identity } from '../fs/durable.ts';
+
+/** One volume of the restore, with every path that the saga touches for it. */
+export interface Target {
+  readonly volume: string;
+  readonly scope: Scope;
+  readonly source: string;
+  /** Path inside the containers. */
+  readonly mountedAt: string;
+  readonly live: string;
+  /** False if there was no live directory; then an empty one stands in for the previous tree. */
+  readonly existed: boolean;
+  /** `<parent of live>/.refloat-<intent id>`, mode 0700. */
+  readonly privateDirectory: string;
+  /** Before the swap the new tree, after it the previous one. */
+  readonly staging: string;
+  /** Null when the new tree is one that an earlier intent holds (undo). */
+  readonly archive: {
+    readonly path: string;
+    readonly sha256: string;
+    readonly archiveBytes: number;
+    readonly counts: TreeCounts;
+    readonly policy: Policy;
+  } | null;
+}
+
+export interface Exchange {
+  readonly volume: string;
+  readonly live: string;
+  readonly staging: string;
+  /** What was live before the swap, and what was staged. */
+  readonly old: Identity;
+  readonly new: Identity;
+}
+
+export interface RestoreFacts {
+  preflight: {
+    readonly targets: readonly Target[];
+    readonly imageId: string | null;
+    readonly image: string;
+    /** undo: the intent whose held trees come back. */
+    readonly adoptedFrom: string | null;
+  };
+  check_disk: { readonly fileSystems: readonly FileSystemSpace[] };
+  /** Directories above a missing live directory, outermost first, noted before they are made. */
+  parents: readonly string[];
+  stage: {
+    readonly restored: readonly { readonly volume: string; readonly counts: TreeCounts }[];
+    readonly skipped: readonly Skipped[];
+  };
+  /** The workload's containers before the first one was stopped. */
+  containers: readonly QuiescedContainer[];
+  /** RFC 3339; the moment before the first stop. */
+  stopping: string;
+  quiesce: { readonly stopped: readonly string[] };
+  exchanges: readonly Exchange[];
+  swap: { readonly exchanged: readonly string[] };
+  redeploy: { readonly containers: readonly string[]; readonly recreated: boolean; readonly downtimeMs: number };
+  health: Record<string, never>;
+  undoUntil: string;
+  preRestoreSnapshotId: string;
+  preserve: { readonly snapshotId: string; readonly path: string };
+  cleanup: { readonly held: readonly HeldTree[]; readonly undoUntil: string };
+}

@@ -1,0 +1,90 @@
+/** All journals of this host: one file per intent in `$REFLOAT_STATE_DIR/journal`. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { RefloatError, toRefloatError } from '../../db/errors.ts';
+import { isUuid } from '../../db/ids.ts';
+import type { HeldTree } from '../../db/results.ts';
+import { makeDirectoriesDurably, removeFileDurably } from '../fs/durable.ts';
+import { readRecords } from './journal.ts';
+import { type JournalState, reduceJournal } from './journal-state.ts';
+
+export interface JournalEntry {
+  readonly intentId: string;
+  readonly path: string;
+  /** Null when the first record never became durable. */
+  readonly state: JournalState | null;
+  /** Why it cannot be read; then `state` is null. */
+  readonly damage: RefloatError | null;
+}
+
+export function journalDirectory(stateDir: string): string {
+  return join(stateDir, 'journal');
+}
+
+export function journalPath(stateDir: string, intentId: string): string {
+  return join(journalDirectory(stateDir), `${intentId}.jsonl`);
+}
+
+export function ensureJournalDirectory(stateDir: string): void {
+  makeDirectoriesDurably(journalDirectory(stateDir), 0o700);
+}
+
+/** Reads every journal, oldest intent first (ids sort by time). A damaged one is listed, never thrown. */
+export function readJournals(stateDir: string): JournalEntry[] {
+  let names: string[];
+  try {
+    names = readdirSync(journalDirectory(stateDir));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+  const ids = names
+    .filter((name) => name.endsWith('.jsonl') && isUuid(name.slice(0, -6)))
+    .map((name) => name.slice(0, -6));
+  return ids.sort().map((intentId) => readJournal(stateDir, intentId));
+}
+
+/** Reads the journal of one intent; `state` is null if there is none. */
+export function readJournal(stateDir: string, intentId: string): JournalEntry {
+  const path = journalPath(stateDir, intentId);
+  try {
+    const { records } = readRecords(readFileSync(path), path, intentId);
+    return { intentId, path, state: reduceJournal(records), damage: null };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { intentId, path, state: null, damage: null };
+    return { intentId, path, state: null, damage: toRefloatError(error) };
+  }
+}
+
+export function isUnfinished(state: JournalState): boolean {
+  return state.outcome === null || state.outcome.state === 'stuck';
+}
+
+/**
+ * Refuses new work on a workload while an older intent of it is unfinished on this host, or a journal cannot be read at all
+ * (then nobody knows whose it is).
+ * @throws RefloatError `WORKLOAD_STUCK`
+ */
+export function assertNothingUnfinished(stateDir: string, workloadId: string, exceptIntentId: string): void {
+  for (const { intentId, state, damage, path } of readJournals(stateDir)) {
+    if (intentId === exceptIntentId) continue;
+    if (damage === null && (state === null || state.intent.workload.id !== workloadId || !isUnfinished(state)))
+      continue;
+    throw new RefloatError('WORKLOAD_STUCK', `the intent ${intentId} was not finished on this host`, {
+      hint: `Run "refloat-agent status" on the host, mend what it names, then "refloat-agent recover". The journal is ${path}.`,
+      details: { intentId },
+      ...(damage === null ? {} : { cause: damage }),
+    });
+  }
+}
+
+/** The previous trees that an intent holds for its undo window; empty when it holds none any more. */
+export function heldTrees(state: JournalState): readonly HeldTree[] {
+  if (state.released || state.outcome === null || state.outcome.state !== 'succeeded') return [];
+  return state.outcome.result?.held ?? [];
+}
+
+/** Removes the journal of an intent that is over and holds nothing. */
+export function removeJournal(stateDir: string, intentId: string): void {
+  removeFileDurably(journalPath(stateDir, intentId));
+}

@@ -1,0 +1,269 @@
+/**
+ * All checks of a restore or undo, without any side effect. The steps preflight and check_disk run this and nothing else,
+ * and a plan intent returns it.
+ */
+import { dirname, join } from 'node:path';
+import { RefloatError, toRefloatError } from '../../db/errors.ts';
+import type { RestorePlan } from '../../db/results.ts';
+import { findOutsiders } from '../deploy/outsiders.ts';
+import { pickImage } from '../deploy/pick-image.ts';
+import { recordContainers } from '../deploy/quiesce.ts';
+import type { QuiescedContainer } from '../deploy/types.ts';
+import type { AgentDeps } from '../deps.ts';
+import { type FileSystemSpace, type SpaceNeed, spaceByFileSystem, spaceRefusals } from '../fs/disk-space.ts';
+import { mountsWithin, readMounts } from '../fs/mounts.ts';
+import { isInside, resolveVolume, type VolumeTarget } from '../fs/volume-path.ts';
+import type { ClaimedIntent, SnapshotRef } from '../intents/claimed-intent.ts';
+import { readManifest } from '../snapshots/read-manifest.ts';
+import { snapshotStore } from '../snapshots/store.ts';
+import type { Target } from './facts.ts';
+import { heldTargets } from './hold.ts';
+
+export interface RestoreChecks {
+  readonly targets: readonly Target[];
+  readonly adoptedFrom: string | null;
+  readonly image: { readonly reference: string; readonly id: string } | null;
+  readonly containers: readonly QuiescedContainer[];
+  readonly refusals: readonly RefloatError[];
+  readonly warnings: readonly string[];
+}
+
+/** Runs every check, collecting all refusals instead of stopping at the first. */
+export async function checkRestore(deps: AgentDeps, intent: ClaimedIntent): Promise<RestoreChecks> {
+  const refusals: RefloatError[] = [];
+  const warnings: string[] = [];
+  const collect = async <T>(work: Promise<T>): Promise<T | null> => {
+    try {
+      return await work;
+    } catch (thrown) {
+      refusals.push(toRefloatError(thrown));
+      return null;
+    }
+  };
+
+  const volumes: VolumeTarget[] = [];
+  for (const volume of intent.workload.config.volumes) {
+    const resolved = await collect(resolveVolume(deps, intent.workload.config, volume));
+    if (resolved !== null) volumes.push(resolved);
+  }
+  if (intent.workload.config.source !== 'image') refusals.push(notAnImage(intent.workload.config.source));
+  refusals.push(...mountRefusals(volumes), ...overlapRefusals(volumes));
+
+  const found = refusals.length > 0 ? null : await collect(findTargets(deps, intent, volumes, warnings));
+  const targets = found?.targets ?? [];
+  const image = await collect(pickImage(deps.engine, intent.workload));
+  const containers = (await collect(recordContainers(deps.engine, intent.workload.id))) ?? [];
+  const outsiders = await collect(
+    findOutsiders(
+      deps.engine,
+      intent.workload.id,
+      targets.map((target) => target.live),
+    ),
+  );
+  refusals.push(...(outsiders ?? []).map(sharedWith));
+
+  return { targets, adoptedFrom: found?.adoptedFrom ?? null, image, containers, refusals, warnings };
+}
+
+export interface SpaceCheck {
+  readonly fileSystems: readonly FileSystemSpace[];
+  /** Of the live trees, by volume. */
+  readonly sizes: ReadonlyMap<string, { readonly bytes: number; readonly entries: number }>;
+}
+
+/** Free space against what staging and the pre-restore snapshot will take. */
+export async function measureSpace(deps: AgentDeps, targets: readonly Target[]): Promise<SpaceCheck> {
+  const sizes = new Map<string, { bytes: number; entries: number }>();
+  for (const target of targets) {
+    const size = target.existed ? await deps.archiver.measure(target.live) : null;
+    sizes.set(target.volume, { bytes: size?.allocatedBytes ?? 0, entries: size?.entries ?? 0 });
+  }
+  return { sizes, fileSystems: spaceByFileSystem(spaceNeeds(deps, targets, sizes), readMounts()) };
+}
+
+/** What a plan intent returns: the same checks, told to a person. */
+export async function planRestore(deps: AgentDeps, intent: ClaimedIntent): Promise<RestorePlan> {
+  const checks = await checkRestore(deps, intent);
+  const { fileSystems, sizes } = await measureSpace(deps, checks.targets);
+  const refusals = [...checks.refusals, ...spaceRefusals(fileSystems)];
+  return {
+    ok: refusals.length === 0,
+    refusals: refusals.map((refusal) => refusal.toJSON()),
+    warnings: checks.warnings,
+    targets: checks.targets.map(({ volume, scope, live, existed }) => ({
+      volume,
+      scope,
+      live,
+      exists: existed,
+      ...(sizes.get(volume) ?? { bytes: 0, entries: 0 }),
+    })),
+    fileSystems,
+    containers: checks.containers.map(({ id, name, state, restartPolicy }) => ({
+      id,
+      name,
+      state,
+      restartPolicy: restartPolicy.name,
+    })),
+    image: checks.image,
+  };
+}
+
+async function findTargets(
+  deps: AgentDeps,
+  intent: ClaimedIntent,
+  volumes: readonly VolumeTarget[],
+  warnings: string[],
+): Promise<{ targets: Target[]; adoptedFrom: string | null }> {
+  if (intent.kind !== 'undo') {
+    if (intent.snapshot === null) throw noSnapshot(intent);
+    return { targets: await snapshotTargets(deps, intent, intent.snapshot, volumes, warnings), adoptedFrom: null };
+  }
+  if (intent.undoOf === null) throw noSnapshot(intent);
+  const held = heldTargets(deps, intent.undoOf.intentId, volumes);
+  if (held !== null) return { targets: held, adoptedFrom: intent.undoOf.intentId };
+  if (intent.undoOf.preRestoreSnapshot === null) {
+    throw new RefloatError(
+      'PREVIOUS_GONE',
+      `the state before the intent ${intent.undoOf.intentId} is no longer on this host`,
+      {
+        hint: 'Its undo window is over and it has no pre-restore snapshot. Restore another snapshot instead.',
+      },
+    );
+  }
+  return {
+    targets: await snapshotTargets(deps, intent, intent.undoOf.preRestoreSnapshot, volumes, warnings),
+    adoptedFrom: null,
+  };
+}
+
+async function snapshotTargets(
+  deps: AgentDeps,
+  intent: ClaimedIntent,
+  snapshot: SnapshotRef,
+  volumes: readonly VolumeTarget[],
+  warnings: string[],
+): Promise<Target[]> {
+  if (snapshot.workloadId !== intent.workload.id) {
+    throw new RefloatError('SNAPSHOT_NOT_FOUND', `the snapshot ${snapshot.id} is another workload's`, {
+      hint: "List the workload's own snapshots.",
+    });
+  }
+  const store = snapshotStore(deps.config.stateDir);
+  const manifest = await readManifest(store, snapshot);
+  const byName = new Map(manifest.volumes.map((volume) => [volume.name, volume]));
+  const targets = volumes.flatMap((volume): Target[] => {
+    const captured = byName.get(volume.name);
+    if (captured === undefined) {
+      warnings.push(`volume "${volume.name}" is not in the snapshot and stays as it is`);
+      return [];
+    }
+    byName.delete(volume.name);
+    return [
+      targetOf(intent.id, volume, {
+        path: join(store.directoryOf(snapshot.id), captured.archive),
+        sha256: captured.sha256,
+        archiveBytes: captured.archiveBytes,
+        counts: captured.counts,
+        policy: snapshot.kind === 'imported' ? 'strict' : 'faithful',
+      }),
+    ];
+  });
+  for (const name of byName.keys())
+    warnings.push(`volume "${name}" of the snapshot is no longer in the workload's configuration and is left out`);
+  if (targets.length === 0) {
+    throw new RefloatError('VOLUME_NOT_IN_SNAPSHOT', "none of the workload's volumes is in the snapshot", {
+      hint: 'The volumes were renamed, or the snapshot is of an older configuration: give a volume the name that it had.',
+    });
+  }
+  return targets;
+}
+
+/** Puts the paths of one volume's restore together. */
+export function targetOf(intentId: string, volume: VolumeTarget, archive: Target['archive']): Target {
+  const privateDirectory = join(dirname(volume.live), `.refloat-${intentId}`);
+  return {
+    volume: volume.name,
+    scope: volume.scope,
+    source: volume.source,
+    mountedAt: volume.target,
+    live: volume.live,
+    existed: volume.exists,
+    privateDirectory,
+    staging: join(privateDirectory, volume.name),
+    archive,
+  };
+}
+
+/** A file takes whole blocks, a directory at least one; the estimate errs upwards. */
+const BLOCK_BYTES = 4096;
+
+function spaceNeeds(deps: AgentDeps, targets: readonly Target[], sizes: SpaceCheck['sizes']): SpaceNeed[] {
+  return targets.flatMap((target): SpaceNeed[] => {
+    const previous = sizes.get(target.volume) ?? { bytes: 0, entries: 0 };
+    const preserve: SpaceNeed = {
+      path: deps.config.stateDir,
+      bytes: previous.bytes + previous.entries * 1024,
+      inodes: 4,
+    };
+    if (target.archive === null) return [preserve];
+    const { contentBytes, entries } = target.archive.counts;
+    return [{ path: dirname(target.live), bytes: contentBytes + entries * BLOCK_BYTES, inodes: entries }, preserve];
+  });
+}
+
+function mountRefusals(volumes: readonly VolumeTarget[]): RefloatError[] {
+  const mounts = readMounts();
+  return volumes.flatMap((volume) =>
+    mountsWithin(mounts, volume.live)
+      .slice(0, 1)
+      .map(
+        (mount) =>
+          new RefloatError(
+            'VOLUME_IS_MOUNT_POINT',
+            `volume "${volume.name}": a file system is mounted at ${mount.mountPoint}`,
+            {
+              hint: 'A mount point cannot be exchanged by rename. Use a directory below it as the volume.',
+              details: { volume: volume.name, mountPoint: mount.mountPoint },
+            },
+          ),
+      ),
+  );
+}
+
+function overlapRefusals(volumes: readonly VolumeTarget[]): RefloatError[] {
+  return volumes.flatMap((a, index) =>
+    volumes.slice(index + 1).flatMap((b) => {
+      if (a.live !== b.live && !isInside(a.live, b.live) && !isInside(b.live, a.live)) return [];
+      return [
+        new RefloatError('VOLUMES_OVERLAP', `the volumes "${a.name}" (${a.live}) and "${b.name}" (${b.live}) overlap`, {
+          hint: 'Give each volume a directory of its own, none inside another.',
+          details: { volumes: [a.name, b.name] },
+        }),
+      ];
+    }),
+  );
+}
+
+/** Who else mounts a path of the restore, as a refusal that names it. */
+export function sharedWith(outsider: { readonly name: string; readonly path: string }): RefloatError {
+  return new RefloatError(
+    'VOLUME_SHARED',
+    `the container "${outsider.name}", which is not one of the workload's, mounts ${outsider.path}`,
+    {
+      hint: `Stop "${outsider.name}" first; it would see its files replaced while it runs.`,
+      details: { container: outsider.name, path: outsider.path },
+    },
+  );
+}
+
+function notAnImage(source: string): RefloatError {
+  return new RefloatError('SOURCE_NOT_IMAGE', `workloads with source "${source}" cannot be restored`, {
+    hint: 'Only workloads with source "image" can.',
+  });
+}
+
+function noSnapshot(intent: ClaimedIntent): RefloatError {
+  return new RefloatError('SNAPSHOT_NOT_FOUND', `the intent ${intent.id} names no snapshot that is on this host`, {
+    hint: "List the workload's snapshots and choose one.",
+  });
+}

@@ -1,0 +1,65 @@
+/** Recovery of one unfinished journal: probe, plan, execute. */
+import { RefloatError } from '../../db/errors.ts';
+import type { Outcome } from '../../db/results.ts';
+import { Journal } from './journal.ts';
+import { journalPath } from './journal-dir.ts';
+import { reduceJournal } from './journal-state.ts';
+import { planRecovery } from './recovery-plan.ts';
+import type { RunTools } from './run-journaled.ts';
+import { contextOf, rollForward, type SagaRun, stuck, unwind } from './run-saga.ts';
+import type { ProbeResult, Saga } from './saga.ts';
+
+/**
+ * Brings an unfinished intent to its outcome. Idempotent: a crash in the middle leaves a journal that it can be called on again.
+ * @throws RefloatError `JOURNAL_DAMAGED`; `ENGINE_UNAVAILABLE` and the like are retried, then recorded as `stuck`
+ */
+export async function recoverSaga<Facts>(saga: Saga<Facts>, tools: RunTools, intentId: string): Promise<Outcome> {
+  const journal = Journal.open(journalPath(tools.deps.config.stateDir, intentId), intentId, tools.deps.now);
+  const run: SagaRun<Facts> = { saga, journal, ...tools };
+  try {
+    const decision = planRecovery(reduceJournal(journal.records), await probeBegun(run));
+    switch (decision.action) {
+      case 'nothing':
+        return reduceJournal(journal.records)?.outcome ?? nothingWasDone();
+      case 'roll-forward':
+        return await rollForward(run);
+      case 'unwind':
+        return await unwind(run, interrupted());
+      case 'stuck':
+        return stuck(
+          run,
+          decision.step,
+          new RefloatError('STATE_UNDECIDABLE', decision.what, {
+            hint: 'Nothing was deleted. Put each volume right by hand, then run "refloat-agent recover".',
+            disposition: 'stuck',
+          }),
+        );
+    }
+  } finally {
+    journal.close();
+  }
+}
+
+async function probeBegun<Facts>(run: SagaRun<Facts>): Promise<Map<string, ProbeResult>> {
+  const state = reduceJournal(run.journal.records);
+  const probes = new Map<string, ProbeResult>();
+  if (state === null) return probes;
+  const context = contextOf(run, new AbortController().signal);
+  for (const step of run.saga.steps) {
+    // What was taken back for good, or came to its end, needs no look.
+    if (step.probe === undefined || !state.started.includes(step.name) || state.undone.has(step.name)) continue;
+    probes.set(step.name, await step.probe(context));
+  }
+  return probes;
+}
+
+function interrupted(): RefloatError {
+  return new RefloatError('INTERRUPTED', 'the agent stopped in the middle; what it had begun was taken back', {
+    hint: 'The workload runs as before. Start it again if you still want it.',
+    disposition: 'fail',
+  });
+}
+
+function nothingWasDone(): Outcome {
+  return { state: 'failed', result: null, error: interrupted().toJSON() };
+}

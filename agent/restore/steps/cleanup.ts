@@ -1,0 +1,26 @@
+/**
+ * Cleanup: set-aside containers go, the previous trees are held until the undo window ends (hold.ts removes them then).
+ * Input: all facts. What an undo adopted from another intent belongs to this one from now on.
+ */
+import { finishRedeploy } from '../../deploy/redeploy.ts';
+import type { RestoreFacts } from '../facts.ts';
+import { markReleased } from '../hold.ts';
+import type { Step } from '../saga.ts';
+import { redeployInput } from './redeploy.ts';
+
+export const cleanup: Step<RestoreFacts, 'cleanup'> = {
+  name: 'cleanup',
+  onFailure: 'warn',
+
+  async act(context) {
+    const { deps, intent, lock, fact, factOrNull } = context;
+    await finishRedeploy(deps, lock, redeployInput(context));
+    const { targets, adoptedFrom } = fact('preflight');
+    if (adoptedFrom !== null) markReleased(deps, adoptedFrom, 'adopted', intent.id);
+    return {
+      held: targets.map(({ volume, live, staging }) => ({ volume, live, previous: staging })),
+      undoUntil:
+        factOrNull('undoUntil') ?? new Date(deps.now().getTime() + deps.config.undoWindowSeconds * 1000).toISOString(),
+    };
+  },
+};

@@ -1,0 +1,36 @@
+/** Preflight: every check, before anything is touched. Input: the intent. Refuses with the first refusal, naming all of them. */
+import { RefloatError } from '../../../db/errors.ts';
+import type { RestoreFacts } from '../facts.ts';
+import { assertNothingUnfinished } from '../journal-dir.ts';
+import { checkRestore } from '../plan.ts';
+import type { Step } from '../saga.ts';
+
+export const preflight: Step<RestoreFacts, 'preflight'> = {
+  name: 'preflight',
+
+  async act({ deps, intent, warn }) {
+    assertNothingUnfinished(deps.config.stateDir, intent.workload.id, intent.id);
+    const checks = await checkRestore(deps, intent);
+    refuse(checks.refusals);
+    for (const warning of checks.warnings) warn(warning);
+    return {
+      targets: checks.targets,
+      adoptedFrom: checks.adoptedFrom,
+      imageId: checks.image?.id ?? null,
+      image: checks.image?.reference ?? intent.workload.config.image,
+    };
+  },
+};
+
+/** Throws the first of some refusals; the others are in its details. */
+export function refuse(refusals: readonly RefloatError[]): void {
+  const [first, ...others] = refusals;
+  if (first === undefined) return;
+  if (others.length === 0) throw first;
+  throw new RefloatError(first.code, first.message, {
+    hint: first.hint,
+    disposition: first.disposition,
+    details: { ...first.details, others: others.map((other) => other.toJSON()) },
+    cause: first,
+  });
+}

@@ -1,0 +1,91 @@
+/**
+ * Swap: the new trees become live. Input: the staged targets and stopped containers.
+ *
+ * The commit point of a restore is the durable record `commit`: a crash before it unwinds, a crash after it finishes the
+ * exchange. The inodes of both sides are durable before that, so what happened to each volume can always be told.
+ */
+import { RefloatError } from '../../../db/errors.ts';
+import { findOutsiders } from '../../deploy/outsiders.ts';
+import { quiesce as stopContainers } from '../../deploy/quiesce.ts';
+import { identify, makeDirectoryDurably, removeEmptyDirectory } from '../../fs/durable.ts';
+import { crashPoint } from '../crash-point.ts';
+import { exchangeBack, exchangeForward, probeExchange, undecidable } from '../exchange.ts';
+import type { Exchange, RestoreFacts, Target } from '../facts.ts';
+import { sharedWith } from '../plan.ts';
+import type { Step, StepContext } from '../saga.ts';
+
+export const swap: Step<RestoreFacts, 'swap'> = {
+  name: 'swap',
+
+  async act(context) {
+    const { targets } = context.fact('preflight');
+    if (context.committed()) {
+      // After a crash in the middle somebody may have started a container meanwhile.
+      await stopContainers(
+        context.deps.engine,
+        context.fact('containers'),
+        context.intent.workload.config.stopTimeoutSeconds,
+      );
+    } else {
+      if (context.factOrNull('exchanges') === null) context.note('exchanges', targets.map(identifyBoth));
+      await context.control.confirmCommit();
+      await refuseOutsiders(context);
+      context.signal.throwIfAborted();
+      context.commit();
+    }
+    for (const exchange of context.fact('exchanges')) {
+      crashPoint(`swap-before:${exchange.volume}`);
+      exchangeForward(exchange);
+      crashPoint(`swap-after:${exchange.volume}`);
+    }
+    return { exchanged: context.fact('exchanges').map((exchange) => exchange.volume) };
+  },
+
+  async undo({ fact, factOrNull }) {
+    for (const exchange of [...(factOrNull('exchanges') ?? [])].reverse()) {
+      crashPoint(`swap-undo-before:${exchange.volume}`);
+      exchangeBack(exchange);
+      crashPoint(`swap-undo-after:${exchange.volume}`);
+    }
+    for (const target of fact('preflight').targets) {
+      if (!target.existed) removeEmptyDirectory(target.live);
+    }
+  },
+
+  async probe({ factOrNull }) {
+    const exchanges = factOrNull('exchanges') ?? [];
+    const lost = exchanges.find((exchange) => probeExchange(exchange) === 'undecidable');
+    if (lost !== undefined) return { found: 'undecidable', what: undecidable(lost).message };
+    const states = new Set(exchanges.map(probeExchange));
+    if (states.size === 1 && states.has('after')) return { found: 'done' };
+    return { found: states.size === 0 || (states.size === 1 && states.has('before')) ? 'not-done' : 'partly' };
+  },
+};
+
+/** Which inodes change places. Where there was no live directory, an empty one stands in for it. */
+function identifyBoth(target: Target): Exchange {
+  if (!target.existed) makeDirectoryDurably(target.live);
+  const old = identify(target.live);
+  const staged = identify(target.staging);
+  if (old === null || staged === null) {
+    throw new RefloatError(
+      'FILE_SYSTEM_FAILED',
+      `the ${old === null ? 'live' : 'staged'} directory of volume "${target.volume}" is gone`,
+      {
+        hint: 'Something else removed it during the restore. Nothing was changed; try again.',
+        disposition: 'fail',
+        details: { volume: target.volume, live: target.live },
+      },
+    );
+  }
+  return { volume: target.volume, live: target.live, staging: target.staging, old, new: staged };
+}
+
+/** A container that began to use the paths since preflight (a restart policy, another tool) would run on half the data. */
+async function refuseOutsiders({ deps, intent, fact }: StepContext<RestoreFacts>): Promise<void> {
+  const live = fact('preflight').targets.map((target) => target.live);
+  const [outsider] = await findOutsiders(deps.engine, intent.workload.id, live);
+  if (outsider === undefined) return;
+  const { message, hint, details } = sharedWith(outsider);
+  throw new RefloatError('OUTSIDER', message, { hint, ...(details === undefined ? {} : { details }) });
+}
