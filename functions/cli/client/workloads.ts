@@ -1,0 +1,44 @@
+/** `refloat workloads ls` and `refloat workload apply FILE` */
+import type { Command } from 'commander';
+import { clientCommand, commandGroup, runClient } from './command.ts';
+import { listHosts, listWorkloads } from './resolve.ts';
+import { type Column, table, timeText } from './text.ts';
+import type { HostAnswer, WorkloadAnswer } from './wire.ts';
+import { applyWorkload } from './workload-apply.ts';
+
+export function workloadsCommand(): Command {
+  const group = commandGroup('workloads', 'what runs on the hosts').alias('workload');
+  const ls = clientCommand('ls', 'list the workloads').action(() =>
+    runClient(ls, async ({ api }) => {
+      const workloads = await listWorkloads(api);
+      // A token that is limited to workloads may not see the hosts; their ids will do then.
+      const hosts = await listHosts(api).catch(() => []);
+      return {
+        json: { workloads },
+        text: table(workloads, columns(hosts), 'No workloads yet. Make one with: refloat workload apply FILE'),
+      };
+    }),
+  );
+  const apply: Command = clientCommand(
+    'apply <file>',
+    'create a workload from JSON or YAML, or update the one of that name',
+  )
+    .option('--host <name-or-id>', 'host to create it on, when the file names none and there are several')
+    .action((file: string) =>
+      runClient(apply, (context) => applyWorkload(context, file, apply.opts<{ host?: string }>().host)),
+    );
+  return group.addCommand(ls).addCommand(apply);
+}
+
+function columns(hosts: readonly HostAnswer[]): Column<WorkloadAnswer>[] {
+  return [
+    { title: 'NAME', value: (workload) => workload.name },
+    { title: 'ID', value: (workload) => workload.id },
+    { title: 'PROJECT', value: (workload) => `${workload.project}/${workload.config.stage}` },
+    { title: 'HOST', value: (workload) => hosts.find((host) => host.id === workload.hostId)?.name ?? workload.hostId },
+    { title: 'IMAGE', value: (workload) => workload.config.image },
+    { title: 'VOLUMES', value: (workload) => workload.config.volumes.map((volume) => volume.name).join(', ') || '–' },
+    { title: 'VERSION', value: (workload) => String(workload.version), right: true },
+    { title: 'CHANGED', value: (workload) => timeText(workload.updatedAt) },
+  ];
+}
