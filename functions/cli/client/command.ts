@@ -42,7 +42,10 @@ export function commandGroup(name: string, description: string): Command {
 
 /** A subcommand with the options that all of them have. */
 export function clientCommand(nameAndArguments: string, description: string): Command {
-  return withClientOptions(new Command(nameAndArguments).description(description));
+  const [name, ...parameters] = nameAndArguments.split(' ');
+  const command = new Command(name).description(description);
+  if (parameters.length > 0) command.arguments(parameters.join(' '));
+  return withClientOptions(command);
 }
 
 function withClientOptions(command: Command): Command {
