@@ -28,6 +28,8 @@ export interface ConnectOptions {
   readonly idleTimeoutSeconds?: number;
   /** The server ends a statement of this client after this. */
   readonly statementTimeoutMs?: number;
+  /** Named prepared statements; off for clients that may sit behind a pooler in transaction mode. */
+  readonly prepare?: boolean;
 }
 
 export interface Connection {
@@ -51,6 +53,7 @@ export function connect(url: string, options: ConnectOptions = {}): Connection {
         application_name: options.applicationName ?? 'refloat',
         ...(options.statementTimeoutMs === undefined ? {} : { statement_timeout: options.statementTimeoutMs }),
       },
+      ...(options.prepare === undefined ? {} : { prepare: options.prepare }),
       onnotice: () => undefined,
     });
   } catch {
