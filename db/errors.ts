@@ -38,6 +38,10 @@ export type ErrorCode =
   | 'ENROLLMENT_INVALID'
   | 'RATE_LIMITED'
   | 'INTERNAL'
+  | 'BODY_TOO_LARGE'
+  | 'UNSUPPORTED_MEDIA_TYPE'
+  | 'HTTPS_REQUIRED'
+  | 'SNAPSHOT_DELETED'
   // workload configuration
   | 'SOURCE_NOT_IMAGE'
   | 'SCOPE_UNSUPPORTED'
