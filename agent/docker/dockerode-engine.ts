@@ -90,8 +90,11 @@ class DockerodeEngine implements Engine {
     return { version: String(answer?.Version ?? 'unknown') };
   }
 
-  async list(filter: { label?: string } = {}): Promise<ContainerInfo[]> {
-    const filters = filter.label === undefined ? {} : { label: [filter.label] };
+  async list(filter: { label?: string; active?: boolean } = {}): Promise<ContainerInfo[]> {
+    const filters = {
+      ...(filter.label === undefined ? {} : { label: [filter.label] }),
+      ...(filter.active === true ? { status: ['running', 'paused', 'restarting'] } : {}),
+    };
     const query = { all: 'true', filters: JSON.stringify(filters) };
     const answer = await this.#ask({ method: 'GET', path: '/containers/json', query, doing: 'list containers' });
     const ids = (answer as { Id: string }[]).map((container) => container.Id);

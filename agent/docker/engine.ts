@@ -69,8 +69,8 @@ export interface ContainerSpec {
 export interface Engine {
   /** Version of the engine; throws `ENGINE_UNAVAILABLE`. */
   ping(): Promise<{ version: string }>;
-  /** All containers, stopped ones too, fully inspected; one that vanishes meanwhile is left out. */
-  list(filter?: { label?: string }): Promise<ContainerInfo[]>;
+  /** All containers, or those with a label, or the active ones; each fully inspected; one that vanishes meanwhile is left out. */
+  list(filter?: { label?: string; active?: boolean }): Promise<ContainerInfo[]>;
   /** By id or name; null if there is none. */
   inspect(id: string): Promise<ContainerInfo | null>;
   create(spec: ContainerSpec): Promise<string>;

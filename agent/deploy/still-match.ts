@@ -1,0 +1,38 @@
+/** Whether containers are what the workload's configuration asks for, so that they can be started as they are. */
+import { realpath } from 'node:fs/promises';
+import type { WorkloadConfig } from '../../db/workload.ts';
+import type { MountInfo } from '../docker/engine.ts';
+import { SPEC_LABEL } from './labels.ts';
+import { specHash } from './spec-hash.ts';
+
+interface Matched {
+  readonly imageId: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly mounts: readonly MountInfo[];
+}
+
+/**
+ * Same image, same configuration (an adopted container has no hash of one, and passes), and at every volume's target
+ * the directory in which the volume is now: else it would run on other data than what is restored.
+ */
+export async function stillMatches(
+  container: Matched,
+  config: WorkloadConfig,
+  imageId: string,
+  hostPaths: ReadonlyMap<string, string>,
+): Promise<boolean> {
+  if (container.imageId !== imageId) return false;
+  const spec = container.labels[SPEC_LABEL];
+  if (spec !== undefined && spec !== specHash(config)) return false;
+  for (const volume of config.volumes) {
+    const live = hostPaths.get(volume.name);
+    if (live === undefined) continue;
+    const mount = container.mounts.find(({ destination }) => destination === volume.target);
+    if (mount === undefined || (await realOrSelf(mount.source)) !== (await realOrSelf(live))) return false;
+  }
+  return true;
+}
+
+async function realOrSelf(path: string): Promise<string> {
+  return realpath(path).catch(() => path);
+}
