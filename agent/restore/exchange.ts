@@ -14,7 +14,8 @@
  * sources). Anything else is undecidable: nothing is touched, and a person must look.
  */
 import { RefloatError } from '../../db/errors.ts';
-import { exchangeDurably, identify, removeEmptyDirectory, renameDurably, sameIdentity } from '../fs/durable.ts';
+import { dirname } from 'node:path';
+import { exchangeDurably, identify, removeEmptyDirectory, renameDurably, sameIdentity, syncDirectory } from '../fs/durable.ts';
 import { crashPoint } from './crash-point.ts';
 import type { Exchange } from './facts.ts';
 
@@ -55,6 +56,7 @@ export function exchangeForward(exchange: Exchange): void {
         throw undecidable(exchange);
     }
   }
+  syncParents(exchange);
 }
 
 /** Brings the old tree back live, from any state but `undecidable`. */
@@ -78,6 +80,13 @@ export function exchangeBack(exchange: Exchange): void {
         throw undecidable(exchange);
     }
   }
+  syncParents(exchange);
+}
+
+/** An exchange that was found done may have been done by a process that was killed before it could sync. */
+function syncParents(exchange: Exchange): void {
+  syncDirectory(dirname(exchange.live));
+  syncDirectory(dirname(exchange.staging));
 }
 
 /** False where the file system cannot exchange two names; then nothing was done. */

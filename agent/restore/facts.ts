@@ -1,5 +1,6 @@
 /** What the steps of a restore leave in the journal, by name of the step or note. Plain JSON. */
 import type { HeldTree, Skipped } from '../../db/results.ts';
+import type { Scope } from '../../db/scopes.ts';
 import type { Policy, TreeCounts } from '../archive/types.ts';
 import type { QuiescedContainer } from '../deploy/types.ts';
 import type { FileSystemSpace } from '../fs/disk-space.ts';

@@ -150,9 +150,13 @@ export function readRecords(bytes: Buffer, path: string, intentId: string): { re
   let offset = 0;
   while (offset < bytes.length) {
     const end = bytes.indexOf(0x0a, offset);
-    if (end === -1) break;
+    if (end === -1) {
+      assertOneRecord(bytes.subarray(offset), path, records.length);
+      break;
+    }
     const record = decode(bytes.subarray(offset, end));
     if (record === undefined) {
+      assertOneRecord(bytes.subarray(offset, end), path, records.length);
       if (end === bytes.length - 1) break;
       throw damaged(path, `record ${records.length + 1} has a wrong checksum`);
     }
@@ -167,6 +171,11 @@ export function readRecords(bytes: Buffer, path: string, intentId: string): { re
     throw damaged(path, 'its first record is not one that this version understands');
   }
   return { records, wholeBytes: offset };
+}
+
+/** A torn append is a part of one record; two in one line mean that the newline between them was damaged later. */
+function assertOneRecord(line: Buffer, path: string, before: number): void {
+  if (line.indexOf('{"crc":"', 1) !== -1) throw damaged(path, `records ${before + 1} and ${before + 2} have run together`);
 }
 
 function decode(line: Buffer): Stamped | undefined {
