@@ -206,22 +206,60 @@ create trigger notify_host_of_intent after insert on intents for each row execut
 create trigger notify_host_of_cancel after update of cancel_requested_at on intents for each row
   when (new.cancel_requested_at is distinct from old.cancel_requested_at) execute function notify_host();
 
--- Audit chain: hash = sha256(prev_hash, then every column). The advisory lock makes the chain one line.
+-- The end of the audit chain. A row's lock orders the writers: an advisory lock could be held by any login.
+create table audit_head (
+  only_row boolean primary key default true check (only_row),
+  seq bigint not null,
+  hash text not null
+);
+insert into audit_head (seq, hash) values (0, repeat('0', 64));
+
+-- Audit chain: hash = sha256 of a JSON array of prev_hash, then every column.
 create function chain_audit() returns trigger language plpgsql security definer as $$
 declare
-  last record;
+  head record;
 begin
-  perform pg_advisory_xact_lock(7236428101);
-  select a.seq, a.hash into last from public.audit a order by a.seq desc limit 1;
-  new.seq := coalesce(last.seq, 0) + 1;
-  new.prev_hash := coalesce(last.hash, repeat('0', 64));
+  select h.seq, h.hash into strict head from public.audit_head h for update;
+  new.seq := head.seq + 1;
+  new.prev_hash := head.hash;
   new.at := clock_timestamp();
-  new.hash := encode(sha256(convert_to(
-    jsonb_build_array(new.prev_hash, new.seq, extract(epoch from new.at)::text, new.actor, new.action, new.target, new.outcome,
-      new.code, new.details, new.request_id)::text, 'UTF8')), 'hex');
+  new.hash := public.audit_hash(new);
+  update public.audit_head set seq = new.seq, hash = new.hash;
   return new;
 end $$ set search_path = pg_catalog;
+create function audit_hash(entry audit) returns text language sql stable as $$
+  select encode(sha256(convert_to(jsonb_build_array(entry.prev_hash, entry.seq, extract(epoch from entry.at)::text, entry.actor,
+    entry.action, entry.target, entry.outcome, entry.code, entry.details, entry.request_id)::text, 'UTF8')), 'hex')
+$$ set search_path = pg_catalog;
 create trigger chain_audit before insert on audit for each row execute function chain_audit();
+-- The first row of the chain that does not fit, or null.
+create function audit_first_broken() returns bigint language sql stable as $$
+  select min(seq) from (
+    select seq from (
+      select a, lag(hash, 1, repeat('0', 64)) over (order by seq) as before, lag(seq, 1, 0::bigint) over (order by seq) as before_seq, seq
+      from public.audit a) chain
+    where (chain.a).prev_hash <> chain.before or chain.seq <> chain.before_seq + 1 or (chain.a).hash <> public.audit_hash(chain.a)
+    union all
+    select h.seq + 1 from public.audit_head h where h.seq <> (select coalesce(max(a.seq), 0) from public.audit a)
+  ) broken
+$$ set search_path = pg_catalog;
+
+-- How an intent ended is audited whoever ends it; an agent cannot write audit rows otherwise.
+create function audit_outcome() returns trigger language plpgsql security definer as $$
+begin
+  insert into public.audit (actor, action, target, outcome, code, details)
+  values (
+    coalesce((select 'host:' || h.name from public.hosts h where h.pg_role = session_user), 'database:' || session_user),
+    'intent.' || new.state, 'intent:' || new.id,
+    case new.state when 'succeeded' then 'succeeded' else 'failed' end, new.error ->> 'code',
+    jsonb_build_object('kind', new.kind, 'workloadId', new.workload_id, 'leaseEpoch', new.lease_epoch, 'from', old.state));
+  return null;
+end $$ set search_path = pg_catalog;
+create trigger audit_outcome after update of state on intents for each row
+  when (old.state <> 'pending' and new.state <> old.state
+    and new.state in ('succeeded', 'failed', 'rolled_back', 'cancelled', 'stuck'))
+  execute function audit_outcome();
+
 create function keep_audit() returns trigger language plpgsql as $$
 begin
   raise exception 'audit rows are never changed' using errcode = 'insufficient_privilege';
@@ -243,7 +281,7 @@ declare
   name text;
 begin
   foreach name in array array['hosts', 'workloads', 'containers', 'snapshots', 'snapshot_volumes', 'intents', 'intent_events',
-    'tokens', 'one_time_links', 'idempotency_keys', 'audit', 'intent_transitions'] loop
+    'tokens', 'one_time_links', 'idempotency_keys', 'audit', 'audit_head', 'intent_transitions'] loop
     execute format('alter table %I enable row level security', name);
     execute format('alter table %I force row level security', name);
     execute format('create policy control_plane on %I to %I using (true) with check (true)', name, current_user);
@@ -270,6 +308,9 @@ create policy own_events_add on intent_events for insert to refloat_agent with c
   host_id = refloat_host_id() and exists (select from intents i where i.id = intent_id and i.host_id = refloat_host_id()));
 create policy read_transitions on intent_transitions for select to refloat_agent using (true);
 
+-- Postgres 14 lets every login create tables here.
+revoke create on schema public from public;
+revoke execute on function audit_first_broken(), audit_hash(audit) from public;
 grant usage on schema public to refloat_agent;
 grant execute on function refloat_host_id() to refloat_agent;
 grant select on hosts, workloads, containers, snapshots, snapshot_volumes, intents, intent_events, intent_transitions to refloat_agent;

@@ -1,0 +1,7 @@
+import { sql } from 'drizzle-orm';
+import type { Queryable } from '../client.ts';
+
+/** Ends the connections that a host's login holds, so that an old credential is of no use at once. */
+export async function endSessionsOfHost(db: Queryable, role: string): Promise<void> {
+  await db.execute(sql`select pg_terminate_backend(pid) from pg_stat_activity where usename = ${role}`);
+}
