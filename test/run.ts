@@ -1,0 +1,54 @@
+/**
+ * Runs every test that needs no person: `npm test [-- FILTER…]`, where a filter is a part of a file's path.
+ *
+ * One PostgreSQL server, one Docker engine and one test image serve the whole run; every test file clones a database of its
+ * own. Ends with the closing lines of the test runner, and with its exit code, or 1 if something was left behind.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { RefloatError } from '../db/errors.ts';
+import { startTestEngine } from './helpers/engine.ts';
+import { buildTestImage } from './helpers/image.ts';
+import { startTestServer } from './helpers/postgres.ts';
+import { ensureTestTools } from './helpers/tools.ts';
+
+const here = import.meta.dirname;
+const filters = process.argv.slice(2);
+const files = readdirSync(here, { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.test.ts'))
+  .map((name) => relative(process.cwd(), join(here, name)))
+  .filter((name) => filters.length === 0 || filters.some((filter) => name.includes(filter)))
+  .sort();
+
+const undo: (() => Promise<unknown>)[] = [];
+try {
+  ensureTestTools();
+  const server = await startTestServer();
+  undo.push(server.stop);
+  const engine = await startTestEngine();
+  undo.push(engine.stop);
+  await buildTestImage(engine.engine);
+  process.exitCode = await runTests({
+    REFLOAT_TEST_DATABASE_URL: server.url,
+    REFLOAT_TEST_DOCKER_HOST: engine.dockerHost,
+    DOCKER_HOST: engine.dockerHost,
+  });
+} catch (error) {
+  if (!(error instanceof RefloatError)) throw error;
+  process.stderr.write(`${error.code}: ${error.message}\n${error.hint}\n`);
+  process.exitCode = 2;
+} finally {
+  for (const step of undo.reverse()) await step();
+}
+
+async function runTests(environment: Record<string, string>): Promise<number> {
+  const child = spawn(
+    process.execPath,
+    ['--import', 'tsx', '--test', '--test-reporter=spec', '--test-concurrency=2', '--test-timeout=900000', ...files],
+    { stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, ...environment } },
+  );
+  const [code] = (await once(child, 'exit')) as [number | null];
+  return code ?? 1;
+}
