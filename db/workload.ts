@@ -31,7 +31,10 @@ const VOLUME = z
     source: z.string().max(4096).default(''),
     target: ABSOLUTE,
     readOnly: z.boolean().default(false),
-    /** Another workload or container may mount the same directory while it runs; a restore stops it as well. */
+    /**
+     * Containers that are not the workload's may mount the directory too. A restore stops those that run and starts them
+     * again with the workload; without this it refuses and names them.
+     */
     shared: z.boolean().optional(),
   })
   .superRefine((volume, context) => {

@@ -20,6 +20,7 @@ export interface VolumeTarget {
   /** Path inside the containers. */
   readonly target: string;
   readonly readOnly: boolean;
+  readonly shared: boolean;
   /** The live directory on this host. */
   readonly live: string;
   readonly exists: boolean;
@@ -64,6 +65,7 @@ export async function resolveVolume(
     source: volume.source,
     target: volume.target,
     readOnly: volume.readOnly,
+    shared: volume.shared === true,
     live,
     exists,
   });

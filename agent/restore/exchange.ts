@@ -13,9 +13,17 @@
  * A stray is an empty directory that something made where `live` was missing for a moment (Docker makes missing bind
  * sources). Anything else is undecidable: nothing is touched, and a person must look.
  */
-import { RefloatError } from '../../db/errors.ts';
+
 import { dirname } from 'node:path';
-import { exchangeDurably, identify, removeEmptyDirectory, renameDurably, sameIdentity, syncDirectory } from '../fs/durable.ts';
+import { RefloatError } from '../../db/errors.ts';
+import {
+  exchangeDurably,
+  identify,
+  removeEmptyDirectory,
+  renameDurably,
+  sameIdentity,
+  syncDirectory,
+} from '../fs/durable.ts';
 import { crashPoint } from './crash-point.ts';
 import type { Exchange } from './facts.ts';
 

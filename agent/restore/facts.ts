@@ -14,6 +14,8 @@ export interface Target {
   /** Path inside the containers. */
   readonly mountedAt: string;
   readonly live: string;
+  /** Containers that are not the workload's may mount it, and are stopped as well. */
+  readonly shared: boolean;
   /** False if there was no live directory; then an empty one stands in for the previous tree. */
   readonly existed: boolean;
   /** `<parent of live>/.refloat-<intent id>`, mode 0700. */
@@ -42,7 +44,9 @@ export interface Exchange {
 export interface RestoreFacts {
   preflight: {
     readonly targets: readonly Target[];
-    readonly imageId: string | null;
+    /** Of every volume of the configuration, restored or not: live directory by volume. */
+    readonly hostPaths: Readonly<Record<string, string>>;
+    readonly imageId: string;
     readonly image: string;
     /** undo: the intent whose held trees come back. */
     readonly adoptedFrom: string | null;
@@ -56,12 +60,19 @@ export interface RestoreFacts {
   };
   /** The workload's containers before the first one was stopped. */
   containers: readonly QuiescedContainer[];
+  /** Active containers that are not the workload's and mount its shared volumes. */
+  others: readonly QuiescedContainer[];
   /** RFC 3339; the moment before the first stop. */
   stopping: string;
   quiesce: { readonly stopped: readonly string[] };
   exchanges: readonly Exchange[];
   swap: { readonly exchanged: readonly string[] };
-  redeploy: { readonly containers: readonly string[]; readonly recreated: boolean; readonly downtimeMs: number };
+  redeploy: {
+    readonly containers: readonly string[];
+    readonly started: readonly string[];
+    readonly recreated: boolean;
+    readonly downtimeMs: number;
+  };
   health: Record<string, never>;
   undoUntil: string;
   preRestoreSnapshotId: string;

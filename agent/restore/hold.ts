@@ -34,7 +34,14 @@ export function heldTargets(
     const before = previousTargets?.targets.find((target) => target.volume === tree.volume);
     if (volume === undefined || before === undefined || volume.live !== tree.live || identify(tree.previous) === null)
       return null;
-    return { ...before, mountedAt: volume.target, existed: volume.exists, staging: tree.previous, archive: null };
+    return {
+      ...before,
+      mountedAt: volume.target,
+      shared: volume.shared,
+      existed: volume.exists,
+      staging: tree.previous,
+      archive: null,
+    };
   });
   if (targets.length === 0 || targets.includes(null)) return null;
   return targets.filter((target) => target !== null);

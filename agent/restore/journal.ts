@@ -175,7 +175,8 @@ export function readRecords(bytes: Buffer, path: string, intentId: string): { re
 
 /** A torn append is a part of one record; two in one line mean that the newline between them was damaged later. */
 function assertOneRecord(line: Buffer, path: string, before: number): void {
-  if (line.indexOf('{"crc":"', 1) !== -1) throw damaged(path, `records ${before + 1} and ${before + 2} have run together`);
+  if (line.indexOf('{"crc":"', 1) !== -1)
+    throw damaged(path, `records ${before + 1} and ${before + 2} have run together`);
 }
 
 function decode(line: Buffer): Stamped | undefined {

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { RefloatError, toRefloatError } from '../../db/errors.ts';
 import type { RestorePlan } from '../../db/results.ts';
 import { findOutsiders } from '../deploy/outsiders.ts';
-import { pickImage } from '../deploy/pick-image.ts';
+import { type PickedImage, pickImage } from '../deploy/pick-image.ts';
 import { recordContainers } from '../deploy/quiesce.ts';
 import type { QuiescedContainer } from '../deploy/types.ts';
 import type { AgentDeps } from '../deps.ts';
@@ -22,6 +22,7 @@ import { heldTargets } from './hold.ts';
 export interface RestoreChecks {
   readonly targets: readonly Target[];
   readonly adoptedFrom: string | null;
+  readonly hostPaths: Readonly<Record<string, string>>;
   readonly image: { readonly reference: string; readonly id: string } | null;
   readonly containers: readonly QuiescedContainer[];
   readonly refusals: readonly RefloatError[];
@@ -51,8 +52,8 @@ export async function checkRestore(deps: AgentDeps, intent: ClaimedIntent): Prom
 
   const found = refusals.length > 0 ? null : await collect(findTargets(deps, intent, volumes, warnings));
   const targets = found?.targets ?? [];
-  const image = await collect(pickImage(deps.engine, intent.workload));
   const containers = (await collect(recordContainers(deps.engine, intent.workload.id))) ?? [];
+  const image = await collect(pickImageOrRefuse(deps, intent, containers));
   const outsiders = await collect(
     findOutsiders(
       deps.engine,
@@ -60,9 +61,14 @@ export async function checkRestore(deps: AgentDeps, intent: ClaimedIntent): Prom
       targets.map((target) => target.live),
     ),
   );
-  refusals.push(...(outsiders ?? []).map(sharedWith));
+  for (const outsider of outsiders ?? []) {
+    const isShared = targets.some((target) => target.live === outsider.path && target.shared);
+    if (!isShared) refusals.push(sharedWith(outsider));
+    else warnings.push(`the container "${outsider.name}" shares ${outsider.path}, and is stopped and started too`);
+  }
 
-  return { targets, adoptedFrom: found?.adoptedFrom ?? null, image, containers, refusals, warnings };
+  const hostPaths = Object.fromEntries(volumes.map((volume) => [volume.name, volume.live]));
+  return { targets, adoptedFrom: found?.adoptedFrom ?? null, hostPaths, image, containers, refusals, warnings };
 }
 
 export interface SpaceCheck {
@@ -106,6 +112,23 @@ export async function planRestore(deps: AgentDeps, intent: ClaimedIntent): Promi
     })),
     image: checks.image,
   };
+}
+
+async function pickImageOrRefuse(
+  deps: AgentDeps,
+  { workload }: ClaimedIntent,
+  containers: readonly QuiescedContainer[],
+): Promise<PickedImage> {
+  const image = await pickImage(deps.engine, workload, containers);
+  if (image !== null) return image;
+  throw new RefloatError(
+    'IMAGE_GONE',
+    `the workload has no container, and its image ${workload.config.image} is not on this host`,
+    {
+      hint: `Load it ("docker load" or "docker pull ${workload.config.image}"), then restore again.`,
+      details: { image: workload.config.image },
+    },
+  );
 }
 
 async function findTargets(
@@ -187,6 +210,7 @@ export function targetOf(intentId: string, volume: VolumeTarget, archive: Target
     source: volume.source,
     mountedAt: volume.target,
     live: volume.live,
+    shared: volume.shared,
     existed: volume.exists,
     privateDirectory,
     staging: join(privateDirectory, volume.name),
@@ -230,7 +254,8 @@ function mountRefusals(volumes: readonly VolumeTarget[]): RefloatError[] {
   );
 }
 
-function overlapRefusals(volumes: readonly VolumeTarget[]): RefloatError[] {
+/** Volumes of which one lies in another: each would hold a part of the other's data. */
+export function overlapRefusals(volumes: readonly Pick<VolumeTarget, 'name' | 'live'>[]): RefloatError[] {
   return volumes.flatMap((a, index) =>
     volumes.slice(index + 1).flatMap((b) => {
       if (a.live !== b.live && !isInside(a.live, b.live) && !isInside(b.live, a.live)) return [];
@@ -250,7 +275,7 @@ export function sharedWith(outsider: { readonly name: string; readonly path: str
     'VOLUME_SHARED',
     `the container "${outsider.name}", which is not one of the workload's, mounts ${outsider.path}`,
     {
-      hint: `Stop "${outsider.name}" first; it would see its files replaced while it runs.`,
+      hint: `Stop "${outsider.name}" first, or set "shared": true on the volume: then a restore stops and starts it too.`,
       details: { container: outsider.name, path: outsider.path },
     },
   );

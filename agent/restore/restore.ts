@@ -41,7 +41,7 @@ export const RESTORE: Saga<RestoreFacts> = {
     return {
       downtimeMs: fact('redeploy').downtimeMs,
       image: fact('preflight').image,
-      imageId: fact('preflight').imageId ?? undefined,
+      imageId: fact('preflight').imageId,
       containers: fact('redeploy').containers,
       recreated: fact('redeploy').recreated,
       restored: staged.restored,

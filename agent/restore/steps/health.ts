@@ -7,7 +7,7 @@ export const health: Step<RestoreFacts, 'health'> = {
   name: 'health',
 
   async act({ deps, intent, fact, signal }) {
-    await waitHealthy(deps.engine, fact('redeploy').containers, intent.workload.config.health, signal);
+    await waitHealthy(deps.engine, fact('redeploy').started, intent.workload.config.health, signal);
     return {};
   },
 };

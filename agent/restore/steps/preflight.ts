@@ -13,11 +13,13 @@ export const preflight: Step<RestoreFacts, 'preflight'> = {
     const checks = await checkRestore(deps, intent);
     refuse(checks.refusals);
     for (const warning of checks.warnings) warn(warning);
+    if (checks.image === null) throw new Error('checks without a refusal have an image');
     return {
       targets: checks.targets,
       adoptedFrom: checks.adoptedFrom,
-      imageId: checks.image?.id ?? null,
-      image: checks.image?.reference ?? intent.workload.config.image,
+      hostPaths: checks.hostPaths,
+      imageId: checks.image.id,
+      image: checks.image.reference,
     };
   },
 };

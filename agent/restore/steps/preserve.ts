@@ -30,7 +30,7 @@ export const preserve: Step<RestoreFacts, 'preserve'> = {
       workload: { id: intent.workload.id, name: intent.workload.config.name },
       kind: 'pre-restore',
       image,
-      imageId: imageId ?? '',
+      imageId,
       protectedUntil: fact('undoUntil'),
       capturedAt: new Date(fact('stopping')),
       config: intent.workload.config,

@@ -2,32 +2,41 @@
  * Redeploy: the workload runs again on the image that it ran before. Here the downtime ends.
  * Input: the containers as recorded and the pinned image. Undo stops what it started and brings back what it replaced.
  */
-import { type RedeployInput, redeploy as startAgain, undoRedeploy } from '../../deploy/redeploy.ts';
+
+import { resume } from '../../deploy/quiesce.ts';
+import { redeploy as startAgain, undoRedeploy } from '../../deploy/redeploy.ts';
+import type { RedeployInput } from '../../deploy/types.ts';
 import type { RestoreFacts } from '../facts.ts';
 import type { Step, StepContext } from '../saga.ts';
+import { stopAll } from './quiesce.ts';
 
 export const redeploy: Step<RestoreFacts, 'redeploy'> = {
   name: 'redeploy',
 
   async act(context) {
     const { deps, lock, fact } = context;
-    const { containers, recreated } = await startAgain(deps, lock, redeployInput(context));
-    return { containers, recreated, downtimeMs: deps.now().getTime() - Date.parse(fact('stopping')) };
+    const [started] = await Promise.all([
+      startAgain(deps, lock, redeployInput(context)),
+      resume(deps.engine, fact('others')),
+    ]);
+    return { ...started, downtimeMs: deps.now().getTime() - Date.parse(fact('stopping')) };
   },
 
   async undo(context) {
     await undoRedeploy(context.deps, context.lock, redeployInput(context));
+    await stopAll(context);
   },
 };
 
 /** What the deployer needs, all of it from the journal, so that a crash in between changes nothing. */
 export function redeployInput({ intent, fact }: StepContext<RestoreFacts>): RedeployInput {
-  const { targets, imageId } = fact('preflight');
+  const { hostPaths, image, imageId } = fact('preflight');
   return {
     workload: intent.workload,
     before: fact('containers'),
+    image,
     imageId,
     intentId: intent.id,
-    hostPaths: new Map(targets.map((target) => [target.volume, target.live])),
+    hostPaths: new Map(Object.entries(hostPaths)),
   };
 }

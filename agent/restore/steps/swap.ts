@@ -6,13 +6,13 @@
  */
 import { RefloatError } from '../../../db/errors.ts';
 import { findOutsiders } from '../../deploy/outsiders.ts';
-import { quiesce as stopContainers } from '../../deploy/quiesce.ts';
 import { identify, makeDirectoryDurably, removeEmptyDirectory } from '../../fs/durable.ts';
 import { crashPoint } from '../crash-point.ts';
 import { exchangeBack, exchangeForward, probeExchange, undecidable } from '../exchange.ts';
 import type { Exchange, RestoreFacts, Target } from '../facts.ts';
 import { sharedWith } from '../plan.ts';
 import type { Step, StepContext } from '../saga.ts';
+import { stopAll } from './quiesce.ts';
 
 export const swap: Step<RestoreFacts, 'swap'> = {
   name: 'swap',
@@ -21,11 +21,7 @@ export const swap: Step<RestoreFacts, 'swap'> = {
     const { targets } = context.fact('preflight');
     if (context.committed()) {
       // After a crash in the middle somebody may have started a container meanwhile.
-      await stopContainers(
-        context.deps.engine,
-        context.fact('containers'),
-        context.intent.workload.config.stopTimeoutSeconds,
-      );
+      await stopAll(context);
     } else {
       if (context.factOrNull('exchanges') === null) context.note('exchanges', targets.map(identifyBoth));
       await context.control.confirmCommit();
@@ -82,9 +78,9 @@ function identifyBoth(target: Target): Exchange {
 }
 
 /** A container that began to use the paths since preflight (a restart policy, another tool) would run on half the data. */
-async function refuseOutsiders({ deps, intent, fact }: StepContext<RestoreFacts>): Promise<void> {
+async function refuseOutsiders({ deps, fact }: StepContext<RestoreFacts>): Promise<void> {
   const live = fact('preflight').targets.map((target) => target.live);
-  const [outsider] = await findOutsiders(deps.engine, intent.workload.id, live);
+  const [outsider] = await findOutsiders(deps.engine, null, live);
   if (outsider === undefined) return;
   const { message, hint, details } = sharedWith(outsider);
   throw new RefloatError('OUTSIDER', message, { hint, ...(details === undefined ? {} : { details }) });
