@@ -16,6 +16,8 @@ export interface SnapshotRef {
   readonly workloadId: string;
   readonly kind: SnapshotKind;
   readonly manifestSha256: string;
+  /** RFC 3339: until then it is the last copy of a previous state and is not deleted. */
+  readonly protectedUntil?: string | null;
 }
 
 export interface ClaimedIntent {
@@ -23,7 +25,7 @@ export interface ClaimedIntent {
   readonly kind: IntentKind;
   readonly leaseEpoch: number;
   readonly workload: WorkloadRef;
-  /** plan, restore, verify, delete. */
+  /** plan, restore, verify, delete; null also when the snapshot is deleted. */
   readonly snapshot: SnapshotRef | null;
   /** undo: the intent that it takes back, and the pre-restore snapshot that this one made. */
   readonly undoOf: { readonly intentId: string; readonly preRestoreSnapshot: SnapshotRef | null } | null;

@@ -1,0 +1,40 @@
+/**
+ * Freeze: the workload's containers stand still, by the mode that its configuration chose. Input: the workload. What ran,
+ * and with which restart policy, is durable before the first container is touched. Undo brings everything back, unless
+ * `resume` has done so already.
+ */
+import { quiesce, recordContainers } from '../../deploy/quiesce.ts';
+import type { Step } from '../../restore/saga.ts';
+import type { CaptureFacts } from '../facts.ts';
+import { thaw } from '../thaw.ts';
+
+export const freeze: Step<CaptureFacts, 'freeze'> = {
+  name: 'freeze',
+
+  async act({ deps, intent, fact, factOrNull, note }) {
+    const { capture, stopTimeoutSeconds } = intent.workload.config;
+    // A second run must not record what the first one has frozen already.
+    if (factOrNull('containers') === null) {
+      note('containers', await recordContainers(deps.engine, intent.workload.id, fact('preflight').adopted));
+      note('freezing', deps.now().toISOString());
+    }
+    const running = fact('containers').filter((container) => container.active && container.state !== 'paused');
+    switch (capture.freeze) {
+      case 'stop':
+        await quiesce(deps.engine, running, stopTimeoutSeconds);
+        break;
+      case 'pause':
+        for (const container of running) await deps.engine.pause(container.id);
+        break;
+      case 'live':
+        break;
+      default:
+        capture.freeze satisfies never;
+    }
+    return { mode: capture.freeze, frozen: running.map((container) => container.name) };
+  },
+
+  async undo(context) {
+    if (context.factOrNull('resume') === null) await thaw(context);
+  },
+};

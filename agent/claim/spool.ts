@@ -1,0 +1,207 @@
+/**
+ * What the agent has to say of one intent, kept on the host until Postgres has it: `$REFLOAT_STATE_DIR/spool/<intent>.jsonl`.
+ *
+ * Guarantees: when `append` returns, the item is on the disk; items come back in their order, also after a crash; events are
+ * numbered from 1 without a gap, across restarts. A torn last line, which a crash may leave, is dropped.
+ * Does not guarantee: durability on a disk that takes no more writes: then items are kept in memory, so that a full disk
+ * silences nothing while the agent runs; the outcome of a journaled intent is in its journal too.
+ */
+import { closeSync, constants, existsSync, ftruncateSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { isUuid } from '../../db/ids.ts';
+import type { IntentEvent, Outcome, SnapshotRecord } from '../../db/results.ts';
+import {
+  makeDirectoriesDurably,
+  removeFileDurably,
+  renameDurably,
+  syncDescriptor,
+  syncDirectory,
+  writeAll,
+} from '../fs/durable.ts';
+import { Bell } from './bell.ts';
+
+export type SpoolItem =
+  | { readonly type: 'event'; readonly event: IntentEvent }
+  | { readonly type: 'snapshot'; readonly snapshot: SnapshotRecord }
+  | { readonly type: 'snapshot-deleted'; readonly snapshotId: string }
+  | { readonly type: 'finish'; readonly outcome: Outcome };
+
+type Line =
+  /** First line, and again whenever the agent takes the intent under a new epoch. `lastSeq`: number of the last event so far. */
+  | { readonly type: 'held'; readonly leaseEpoch: number; readonly lastSeq: number }
+  /** How many items have been delivered. Written without a sync: delivering twice is harmless. */
+  | { readonly type: 'delivered'; readonly count: number }
+  | SpoolItem;
+
+export interface NumberedItem {
+  /** Counts from 1 within the spool. */
+  readonly number: number;
+  readonly item: SpoolItem;
+}
+
+export function spoolDirectory(stateDir: string): string {
+  return join(stateDir, 'spool');
+}
+
+/** Ids of the intents that have something to deliver, oldest first. */
+export function listSpools(stateDir: string): string[] {
+  const directory = spoolDirectory(stateDir);
+  if (!existsSync(directory)) return [];
+  const names = readdirSync(directory).filter((name) => name.endsWith('.jsonl'));
+  return names
+    .map((name) => name.slice(0, -6))
+    .filter(isUuid)
+    .sort();
+}
+
+export class Spool {
+  readonly intentId: string;
+  readonly path: string;
+  /** Rings when there is something to deliver, or the epoch has changed. */
+  readonly changed = new Bell();
+  #fd: number;
+  #leaseEpoch = 0;
+  #lastSeq = 0;
+  #items: SpoolItem[] = [];
+  #delivered = 0;
+  #writable = true;
+
+  private constructor(intentId: string, path: string, fd: number) {
+    this.intentId = intentId;
+    this.path = path;
+    this.#fd = fd;
+  }
+
+  /** Opens the spool of an intent, or begins it. */
+  static open(stateDir: string, intentId: string): Spool {
+    const path = join(spoolDirectory(stateDir), `${intentId}.jsonl`);
+    makeDirectoriesDurably(dirname(path), 0o700);
+    const created = !existsSync(path);
+    const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW, 0o600);
+    const spool = new Spool(intentId, path, fd);
+    try {
+      if (created) syncDirectory(dirname(path));
+      else spool.#load();
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+    return spool;
+  }
+
+  get leaseEpoch(): number {
+    return this.#leaseEpoch;
+  }
+
+  get undelivered(): readonly NumberedItem[] {
+    return this.#items.slice(this.#delivered).map((item, index) => ({ number: this.#delivered + index + 1, item }));
+  }
+
+  /** The outcome that was spooled last. */
+  get outcome(): Outcome | null {
+    const finish = this.#items.findLast((item) => item.type === 'finish');
+    return finish?.outcome ?? null;
+  }
+
+  get isDelivered(): boolean {
+    return this.#delivered === this.#items.length;
+  }
+
+  /** From now on the intent is held under this epoch, and Postgres has events up to `lastSeq`. */
+  hold(leaseEpoch: number, lastSeq: number): void {
+    this.#leaseEpoch = leaseEpoch;
+    this.#lastSeq = Math.max(this.#lastSeq, lastSeq);
+    this.#write({ type: 'held', leaseEpoch, lastSeq: this.#lastSeq }, true);
+    this.changed.ring();
+  }
+
+  emit(type: IntentEvent['type'], data: IntentEvent['data'], at: Date): void {
+    this.append({ type: 'event', event: { seq: this.#lastSeq + 1, at: at.toISOString(), type, data } });
+  }
+
+  append(item: SpoolItem): void {
+    if (item.type === 'event') this.#lastSeq = item.event.seq;
+    this.#items.push(item);
+    this.#write(item, true);
+    this.changed.ring();
+  }
+
+  /** Everything up to this number has arrived. */
+  delivered(number: number): void {
+    this.#delivered = Math.max(this.#delivered, number);
+    this.#write({ type: 'delivered', count: this.#delivered }, false);
+  }
+
+  close(): void {
+    if (this.#fd >= 0) closeSync(this.#fd);
+    this.#fd = -1;
+    this.#writable = false;
+  }
+
+  /** Everything has arrived and nothing more will come. */
+  remove(): void {
+    this.close();
+    removeFileDurably(this.path);
+  }
+
+  /** Postgres takes nothing of it (another holder): kept for people, never delivered. */
+  setAside(): void {
+    this.close();
+    const lost = join(dirname(this.path), 'lost');
+    makeDirectoriesDurably(lost, 0o700);
+    renameDurably(this.path, join(lost, `${this.intentId}.jsonl`));
+  }
+
+  #write(line: Line, sync: boolean): void {
+    if (!this.#writable) return;
+    try {
+      writeAll(this.#fd, Buffer.from(`${JSON.stringify(line)}\n`));
+      if (sync) syncDescriptor(this.#fd, this.path);
+    } catch {
+      // After a failed write or fsync nobody knows what is in the file: nothing more is added behind it.
+      this.#writable = false;
+    }
+  }
+
+  #load(): void {
+    const bytes = readFileSync(this.#fd);
+    const end = bytes.lastIndexOf(0x0a) + 1;
+    if (end < bytes.length) {
+      ftruncateSync(this.#fd, end);
+      syncDescriptor(this.#fd, this.path);
+    }
+    for (const text of bytes.toString('utf8', 0, end).split('\n')) {
+      if (text !== '') this.#replay(parseLine(text));
+    }
+    this.#delivered = Math.min(this.#delivered, this.#items.length);
+  }
+
+  #replay(line: Line | null): void {
+    if (line === null) return;
+    switch (line.type) {
+      case 'held':
+        this.#leaseEpoch = line.leaseEpoch;
+        this.#lastSeq = Math.max(this.#lastSeq, line.lastSeq);
+        return;
+      case 'delivered':
+        this.#delivered = line.count;
+        return;
+      case 'event':
+        this.#lastSeq = Math.max(this.#lastSeq, line.event.seq);
+        this.#items.push(line);
+        return;
+      default:
+        this.#items.push(line);
+    }
+  }
+}
+
+/** A line that a dying disk spoiled is left out rather than keeping all the others from being delivered. */
+function parseLine(text: string): Line | null {
+  try {
+    const line = JSON.parse(text) as Line | null;
+    return typeof line === 'object' && line !== null && typeof line.type === 'string' ? line : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * One intent from its claim to its outcome: every kind, under the lock of its workload.
+ *
+ * Guarantees: never throws; every kind ends in an outcome that can be spooled. Restores, undos and captures have a journal;
+ * the other kinds leave nothing behind when they are interrupted, and may be run again.
+ */
+import { toRefloatError } from '../../db/errors.ts';
+import type { Outcome } from '../../db/results.ts';
+import { runCapture } from '../capture/capture.ts';
+import type { HeldControl } from '../claim/held-control.ts';
+import type { WorkloadLock } from '../deploy/workload-lock.ts';
+import type { AgentDeps } from '../deps.ts';
+import { planRestore } from '../restore/plan.ts';
+import { runRestore } from '../restore/restore.ts';
+import type { ClaimedIntent } from './claimed-intent.ts';
+import { deleteIntent } from './delete.ts';
+import { deployIntent } from './deploy.ts';
+import { verifyIntent } from './verify.ts';
+
+/** Runs an intent that this agent holds. */
+export async function runIntent(deps: AgentDeps, intent: ClaimedIntent, control: HeldControl): Promise<Outcome> {
+  try {
+    return await deps.locks.withWorkloadLock(intent.workload.id, async (lock) => {
+      await control.started();
+      control.signal.throwIfAborted();
+      return await dispatch(deps, lock, intent, control);
+    });
+  } catch (thrown) {
+    return failure(thrown);
+  }
+}
+
+async function dispatch(
+  deps: AgentDeps,
+  lock: WorkloadLock,
+  intent: ClaimedIntent,
+  control: HeldControl,
+): Promise<Outcome> {
+  switch (intent.kind) {
+    case 'restore':
+    case 'undo':
+      return runRestore(deps, lock, intent, control);
+    case 'capture':
+      return runCapture(deps, lock, intent, control);
+    case 'deploy':
+      return deployIntent(deps, lock, intent, control);
+    case 'plan':
+      return { state: 'succeeded', error: null, result: { plan: await planRestore(deps, intent) } };
+    case 'verify':
+      return verifyIntent(deps, intent, control);
+    case 'delete':
+      return deleteIntent(deps, intent, control);
+    default:
+      return intent.kind satisfies never;
+  }
+}
+
+/** What an intent without a journal came to when it threw. */
+export function failure(thrown: unknown): Outcome {
+  const error = toRefloatError(thrown);
+  const state = error.code === 'CANCELLED' ? 'cancelled' : error.disposition === 'stuck' ? 'stuck' : 'failed';
+  return { state, result: null, error: error.toJSON() };
+}
