@@ -97,3 +97,10 @@ export function parseRestartPolicy(text: string): RestartPolicy {
   const [, plain, onFailure, retries] = match;
   return { name: (plain ?? onFailure) as RestartPolicy['name'], maximumRetryCount: Number(retries ?? 0) };
 }
+
+/** Docker gives an empty name for `no`, and keeps no count but for `on-failure`. */
+export function samePolicy(a: RestartPolicy, b: RestartPolicy): boolean {
+  return (
+    (a.name || 'no') === (b.name || 'no') && (a.name !== 'on-failure' || a.maximumRetryCount === b.maximumRetryCount)
+  );
+}

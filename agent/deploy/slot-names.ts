@@ -2,8 +2,8 @@
 import { compareNames } from './quiesce.ts';
 
 /**
- * `replicas` names. Names in `present` stay, in their order, when they are the workload's own (`<workload>-<n>`) or were
- * adopted; the rest is the lowest free `<workload>-<n>`.
+ * `replicas` names. Names in `present` stay, in their order, when they are the workload's own (`<workload>-<n>`, or
+ * `<workload>` of what replaced an adopted container) or were adopted; the rest is the lowest free `<workload>-<n>`.
  * @param present names of the workload's containers now, and whether each carries the workload's label
  */
 export function slotNames(
@@ -11,7 +11,7 @@ export function slotNames(
   replicas: number,
   present: readonly { readonly name: string; readonly labelled: boolean }[],
 ): string[] {
-  const own = new RegExp(`^${workloadName.replace(/[.]/g, '\\.')}-[1-9]\\d*$`);
+  const own = new RegExp(`^${workloadName.replace(/[.]/g, '\\.')}(-[1-9]\\d*)?$`);
   const names = present
     .filter(({ name, labelled }) => !labelled || own.test(name))
     .map(({ name }) => name)

@@ -24,10 +24,19 @@ export async function stillMatches(
   if (container.imageId !== imageId) return false;
   const spec = container.labels[SPEC_LABEL];
   if (spec !== undefined && spec !== specHash(config)) return false;
+  return mountsVolumes(container.mounts, config, hostPaths);
+}
+
+/** At the target of every volume that has a live directory, this directory is mounted. */
+export async function mountsVolumes(
+  mounts: readonly MountInfo[],
+  config: WorkloadConfig,
+  hostPaths: ReadonlyMap<string, string>,
+): Promise<boolean> {
   for (const volume of config.volumes) {
     const live = hostPaths.get(volume.name);
     if (live === undefined) continue;
-    const mount = container.mounts.find(({ destination }) => destination === volume.target);
+    const mount = mounts.find(({ destination }) => destination === volume.target);
     if (mount === undefined || (await realOrSelf(mount.source)) !== (await realOrSelf(live))) return false;
   }
   return true;

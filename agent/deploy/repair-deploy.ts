@@ -1,0 +1,106 @@
+/**
+ * Finishes or takes back a deploy that did not end, by what it left in the engine.
+ *
+ * Guarantees: afterwards none of the workload's containers is set aside by a deploy. If the new ones had proved themselves (a
+ * container set aside is marked done: the deploy's commit point), the old ones are removed; else the new ones are removed, and
+ * the old ones have their names, their restart policies, and run if they ran. May be repeated.
+ * Does not guarantee: anything about containers that a restore set aside; its own recovery knows.
+ */
+import { RefloatError, toRefloatError } from '../../db/errors.ts';
+import type { ContainerInfo, Engine } from '../docker/engine.ts';
+import { about, aboutUnlessGone, allToTheEnd } from './container-error.ts';
+import { INTENT_LABEL, WORKLOAD_LABEL } from './labels.ts';
+import { quiesce, record, resumeOne } from './quiesce.ts';
+import type { RedeployDeps } from './redeploy.ts';
+import { intentMark, parseSetAside, type SetAside } from './set-aside.ts';
+import type { WorkloadLock } from './workload-lock.ts';
+
+/** Docker kills what does not end within this many seconds when nothing else is known. */
+const STOP_SECONDS = 10;
+export const DONE_SUFFIX = '-done';
+
+interface Aside {
+  readonly container: ContainerInfo;
+  readonly was: SetAside;
+}
+
+/** Workloads of which a deploy left containers aside; recovery repairs each under its lock. */
+export async function findDeploysToRepair(engine: Engine): Promise<string[]> {
+  const ids = (await engine.list())
+    .map((container) => parseSetAside(container.name))
+    .filter((was) => was?.by === 'deploy');
+  return [...new Set(ids.map((was) => was?.workloadId ?? ''))];
+}
+
+export interface Repaired {
+  /** Names of old containers that are back. */
+  readonly broughtBack: string[];
+  /** Names of old containers that were removed, since their successors had proved themselves. */
+  readonly removed: string[];
+}
+
+/** @throws RefloatError with disposition `stuck` when an old container cannot be brought back */
+export async function repairDeploy(deps: RedeployDeps, lock: WorkloadLock, workloadId: string): Promise<Repaired> {
+  lock.assertHeld(workloadId);
+  const all = await deps.engine.list();
+  const asides = all.flatMap((container): Aside[] => {
+    const was = parseSetAside(container.name);
+    return was !== null && was.by === 'deploy' && was.workloadId === workloadId.toLowerCase()
+      ? [{ container, was }]
+      : [];
+  });
+  const repaired: Repaired = { broughtBack: [], removed: [] };
+  for (const intent of new Set(asides.map(({ was }) => was.intent))) {
+    const group = asides.filter(({ was }) => was.intent === intent);
+    if (group.some(({ was }) => was.done)) {
+      await removeAsides(
+        deps.engine,
+        group.map(({ container }) => container),
+      );
+      repaired.removed.push(...group.map(({ was }) => was.name));
+    } else {
+      const isNew = (one: ContainerInfo): boolean =>
+        one.labels[WORKLOAD_LABEL] === workloadId &&
+        intentMark(one.labels[INTENT_LABEL] ?? '') === intent &&
+        parseSetAside(one.name) === null;
+      await bringBack(deps.engine, group, all.filter(isNew));
+      repaired.broughtBack.push(...group.map(({ was }) => was.name));
+    }
+  }
+  return repaired;
+}
+
+export async function removeAsides(engine: Engine, containers: readonly ContainerInfo[]): Promise<void> {
+  await quiesce(engine, containers.map(record), STOP_SECONDS);
+  await allToTheEnd(containers.map((one) => about(one, engine.remove(one.id))));
+}
+
+async function bringBack(engine: Engine, group: readonly Aside[], created: readonly ContainerInfo[]): Promise<void> {
+  try {
+    await quiesce(engine, created.map(record), STOP_SECONDS);
+    await allToTheEnd(created.map((one) => about(one, engine.remove(one.id))));
+    await allToTheEnd(
+      group.map(async ({ container, was }) => {
+        // The name last: as long as it says that the container stands aside, all of this is done again after a crash.
+        const active = was.state !== 'stop';
+        const before = { ...record(container), restartPolicy: was.restartPolicy, active, state: stateOf(was) };
+        await resumeOne(engine, before);
+        await aboutUnlessGone(container, engine.rename(container.id, was.name));
+      }),
+    );
+  } catch (thrown) {
+    const error = toRefloatError(thrown);
+    if (error.code === 'ENGINE_UNAVAILABLE' || error.code === 'ENGINE_TIMEOUT') throw error;
+    throw new RefloatError('CONTAINER_FAILED', `the containers of before could not be brought back: ${error.message}`, {
+      hint: `They are stopped and named "….refloat-deploy-…". Remove the cause, then run "refloat-agent recover". ${error.hint}`,
+      disposition: 'stuck',
+      details: { ...error.details, containers: group.map(({ was }) => was.name) },
+      cause: thrown,
+    });
+  }
+}
+
+function stateOf(was: SetAside): ContainerInfo['state'] {
+  if (was.state === 'pause') return 'paused';
+  return was.state === 'run' ? 'running' : 'exited';
+}

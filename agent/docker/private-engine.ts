@@ -1,0 +1,229 @@
+/**
+ * Finds a Docker engine, or makes one.
+ *
+ * Guarantees: an engine that answers at DOCKER_HOST, or at the default socket, is used and never touched. A private one has its
+ * own data directory, socket and containerd, no network bridge, and changes neither firewall rules nor forwarding of the host.
+ * Does not guarantee: that a private engine ends when this process is killed; the next start with the same directory finds it and
+ * goes on with it.
+ */
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { RefloatError } from '../../db/errors.ts';
+import { DEFAULT_DOCKER_HOST } from './docker-host.ts';
+import { createEngine } from './dockerode-engine.ts';
+import { findProgram, installDockerd } from './install-docker.ts';
+
+export interface EngineHandle {
+  readonly dockerHost: string;
+  /** True when it was started here, and `stop` ends it. */
+  readonly isPrivate: boolean;
+  /** Ends a private engine, and its containers with it; nothing for any other. */
+  stop(): Promise<void>;
+}
+
+export interface EnsureEngineOptions {
+  /** DOCKER_HOST; when it is given nothing else is tried. */
+  readonly dockerHost: string | undefined;
+  /** Install and start a private engine where none answers. */
+  readonly install: boolean;
+  /** Where the private engine keeps images, containers and its log. */
+  readonly directory: string;
+  /** Told to the person, one line each. */
+  readonly say: (line: string) => void;
+}
+
+/**
+ * @throws RefloatError `ENGINE_UNAVAILABLE` with the command to run (exit code 2)
+ */
+export async function ensureEngine(options: EnsureEngineOptions): Promise<EngineHandle> {
+  if (options.dockerHost !== undefined && options.dockerHost !== '') return answering(options.dockerHost);
+  const found = await answering(DEFAULT_DOCKER_HOST).catch((thrown: unknown) => thrown);
+  if (!(found instanceof Error)) return found as EngineHandle;
+  if (!options.install) throw found;
+  // dockerd can only start containers as root.
+  if (process.getuid?.() !== 0)
+    throw needsPerson(
+      'no Docker engine answers, and this is not root',
+      'Install Docker ("apt-get install docker.io") and start it, or run this as root.',
+    );
+  if (findProgram('dockerd') === null) {
+    await installDockerd(options.say);
+    // The package may have started its service.
+    const service = await answering(DEFAULT_DOCKER_HOST).catch(() => null);
+    if (service !== null) return service;
+  }
+  return startPrivateEngine(options.directory, options.say);
+}
+
+async function answering(dockerHost: string): Promise<EngineHandle> {
+  await createEngine(dockerHost, { quickMs: 10_000 }).ping();
+  return { dockerHost, isPrivate: false, stop: async () => undefined };
+}
+
+/** How long dockerd may take to answer; the first start on a slow disk makes its stores. */
+const START_MS = 60_000;
+const STOP_MS = 30_000;
+const POLL_MS = 50;
+
+/**
+ * Starts dockerd in a directory of its own, or goes on with one that was started there before.
+ * @throws RefloatError `ENGINE_UNAVAILABLE` with the end of its log
+ */
+export async function startPrivateEngine(
+  directory: string,
+  say: (line: string) => void = () => undefined,
+): Promise<EngineHandle> {
+  mkdirSync(directory, { recursive: true, mode: 0o711 });
+  const place = shortPlace(directory);
+  const socket = join(place, 'docker.sock');
+  const dockerHost = `unix://${socket}`;
+  const pidFile = join(directory, 'dockerd.pid');
+  const logFile = join(directory, 'dockerd.log');
+  const handle: EngineHandle = {
+    dockerHost,
+    isPrivate: true,
+    stop: async () => stopPrivateEngine(pidFile, place, directory),
+  };
+  const running = runningDockerd(pidFile, directory);
+  if (running === null) {
+    rmSync(pidFile, { force: true });
+    rmSync(socket, { force: true });
+    say(`starting a private Docker engine in ${directory}`);
+    const log = openSync(logFile, 'a', 0o600);
+    // Detached, so that Ctrl-C in a terminal ends us first, and us it.
+    const child = spawn(findProgram('dockerd') ?? 'dockerd', daemonArguments(directory, place, socket, pidFile), {
+      detached: true,
+      stdio: ['ignore', log, log],
+    });
+    closeSync(log);
+    child.unref();
+    const failed = new AbortController();
+    child.once('error', (error) => failed.abort(error));
+    child.once('exit', (code, signal) => failed.abort(new Error(`dockerd ended with ${signal ?? `code ${code}`}`)));
+    await untilItAnswers(dockerHost, logFile, failed.signal);
+    return handle;
+  }
+  await untilItAnswers(dockerHost, logFile, AbortSignal.timeout(START_MS));
+  return handle;
+}
+
+function daemonArguments(directory: string, place: string, socket: string, pidFile: string): string[] {
+  const network = ['--bridge=none', '--iptables=false', '--ip6tables=false', '--ip-forward=false', '--ip-masq=false'];
+  // An empty configuration, so that the host's own /etc/docker/daemon.json cannot contradict the arguments.
+  writeFileSync(join(directory, 'daemon.json'), '{}');
+  const configuration = ['--config-file', join(directory, 'daemon.json')];
+  const places = [
+    '--data-root',
+    join(directory, 'data'),
+    '--exec-root',
+    join(place, 'x'),
+    '--pidfile',
+    pidFile,
+    '--host',
+    `unix://${socket}`,
+  ];
+  // If a containerd of the host runs, dockerd uses it; there, only a namespace of our own keeps our containers apart.
+  const name = `refloat-${hashOf(directory)}`;
+  return [
+    ...network,
+    ...configuration,
+    ...places,
+    '--containerd-namespace',
+    name,
+    '--containerd-plugins-namespace',
+    `${name}-plugins`,
+  ];
+}
+
+/**
+ * Where sockets go: a path of a socket has at most 107 bytes, and containerd puts some of its own deep below exec-root.
+ * Within the directory if that is short; else below /run, by a name made from the directory's.
+ */
+function shortPlace(directory: string): string {
+  const place = directory.length <= 40 ? directory : join('/run', `refloat-${hashOf(directory)}`);
+  mkdirSync(place, { recursive: true, mode: 0o711 });
+  return place;
+}
+
+function hashOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 12);
+}
+
+/** The process in the pid file, if it lives and is a dockerd of this directory: the number may be another process's by now. */
+function runningDockerd(pidFile: string, directory: string): number | null {
+  try {
+    const pid = Number(readFileSync(pidFile, 'utf8').trim());
+    const commandLine = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    return commandLine[0]?.endsWith('dockerd') === true && commandLine.includes(join(directory, 'data')) ? pid : null;
+  } catch {
+    return null;
+  }
+}
+
+async function untilItAnswers(dockerHost: string, logFile: string, failed: AbortSignal): Promise<void> {
+  const engine = createEngine(dockerHost, { quickMs: 5000 });
+  const until = performance.now() + START_MS;
+  let last: unknown;
+  while (performance.now() < until && !failed.aborted) {
+    try {
+      await engine.ping();
+      return;
+    } catch (thrown) {
+      last = thrown;
+    }
+    await delay(POLL_MS, undefined, { signal: failed }).catch(() => undefined);
+  }
+  const why = failed.aborted ? String((failed.reason as Error).message) : 'it did not answer in time';
+  throw new RefloatError(
+    'ENGINE_UNAVAILABLE',
+    `the private Docker engine did not start: ${why}; its log ends with: ${endOf(logFile)}`,
+    {
+      hint: `Look at ${logFile}, or install and start Docker yourself and set DOCKER_HOST.`,
+      disposition: 'retry',
+      cause: failed.aborted ? failed.reason : last,
+    },
+  );
+}
+
+async function stopPrivateEngine(pidFile: string, place: string, directory: string): Promise<void> {
+  const pid = runningDockerd(pidFile, directory);
+  if (pid !== null) {
+    process.kill(pid, 'SIGTERM');
+    await untilGone(pidFile, directory, pid);
+  }
+  if (place !== directory) rmSync(place, { recursive: true, force: true });
+}
+
+async function untilGone(pidFile: string, directory: string, pid: number): Promise<void> {
+  const until = performance.now() + STOP_MS;
+  while (performance.now() < until) {
+    if (!isThere(pid)) return;
+    await delay(POLL_MS);
+  }
+  if (runningDockerd(pidFile, directory) === pid) process.kill(pid, 'SIGKILL');
+  while (isThere(pid)) await delay(POLL_MS);
+}
+
+/** A process that ended but was not waited for is gone too. */
+function isThere(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
+function endOf(logFile: string): string {
+  try {
+    return readFileSync(logFile, 'utf8').trim().split('\n').slice(-5).join(' | ');
+  } catch {
+    return '(no log)';
+  }
+}
+
+function needsPerson(message: string, hint: string): RefloatError {
+  return new RefloatError('ENGINE_UNAVAILABLE', message, { hint, disposition: 'refuse' });
+}
