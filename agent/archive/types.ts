@@ -1,7 +1,10 @@
 /** What capture and restore know of the archive. Sizes in bytes. */
 import type { Skipped } from '../../db/results.ts';
 
-/** `strict`: regular files and directories only. `faithful`: also symbolic and hard links, owners, set-id bits, xattrs. */
+/**
+ * `strict`: regular files and directories only, with owners, modes, times, `user.*` attributes and ACLs; set-id bits and privileged
+ * attributes are dropped and reported. `faithful`: also symbolic and hard links, set-id bits, all attributes.
+ */
 export type Policy = 'strict' | 'faithful';
 
 /** Counts of one tree, written into the manifest by capture and compared by restore. */
@@ -26,7 +29,10 @@ export interface ArchiveSummary extends TreeCounts {
 
 export interface Limits {
   readonly maxEntries: number;
+  /** Sum of the files' apparent sizes. */
   readonly maxBytes: number;
+  /** Decompressed bytes per compressed byte over windows of 64 MiB; 200 unless given. */
+  readonly maxRatio?: number;
 }
 
 /** What an archive must turn out to be; a difference is `ARCHIVE_CHANGED` (digest, size) or `ARCHIVE_TRUNCATED` (counts). */
@@ -41,9 +47,12 @@ export interface ExtractOptions {
   /** Must not exist; its parent must. Gone again after a refusal. */
   readonly destination: string;
   readonly policy: Policy;
+  /** What `strict` does with links and special files: refuse the archive (unless given), or leave them out and report them. */
+  readonly strictMode?: 'refuse' | 'leave-out';
   readonly limits?: Partial<Limits>;
   readonly expected?: Expected;
   readonly signal?: AbortSignal;
+  /** Bytes of file content written, without holes. */
   readonly onProgress?: (bytesDone: number, entriesDone: number) => void;
 }
 
@@ -58,6 +67,8 @@ export interface PackOptions {
 export interface VerifyOptions {
   readonly archive: string;
   readonly policy: Policy;
+  /** What `strict` does with links and special files: refuse the archive (unless given), or leave them out and report them. */
+  readonly strictMode?: 'refuse' | 'leave-out';
   readonly limits?: Partial<Limits>;
   readonly expected?: Expected;
   readonly signal?: AbortSignal;

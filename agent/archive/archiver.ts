@@ -1,0 +1,140 @@
+/**
+ * The archive as the agent sees it: four verbs, each in a child process of its own.
+ *
+ * Guarantees: the agent's event loop stays free; an aborted or crashed child leaves no destination and no archive; the child gets
+ * neither the agent's environment nor its descriptors.
+ */
+import { spawn } from 'node:child_process';
+import { closeSync, mkdirSync, openSync, rmSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { RefloatError } from '../../db/errors.ts';
+import { CHILD_COMMAND, type ChildMessage, type ChildRequest } from './protocol.ts';
+import { refusal } from './refusal.ts';
+import { removeTree } from './remove-tree.ts';
+import type { Archiver, ArchiveSummary, ExtractOptions, PackOptions, TreeCounts, VerifyOptions } from './types.ts';
+
+type Measure = TreeCounts & { readonly allocatedBytes: number };
+interface Watch {
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (bytesDone: number, entriesDone: number) => void;
+}
+
+export function createArchiver(): Archiver {
+  return {
+    pack,
+    extract,
+    verify: async (options: VerifyOptions) => {
+      const { signal, onProgress, ...rest } = options;
+      return (await runChild(
+        { verb: 'verify', ...rest, archive: resolve(options.archive) },
+        watch(signal, onProgress),
+      )) as ArchiveSummary;
+    },
+    measure: async (root: string) => (await runChild({ verb: 'measure', root: resolve(root) }, {})) as Measure,
+  };
+}
+
+async function pack(options: PackOptions): Promise<ArchiveSummary> {
+  const archive = resolve(options.archive);
+  created(archive, () => closeSync(openSync(archive, 'wx', 0o600)));
+  try {
+    return (await runChild(
+      { verb: 'pack', root: resolve(options.root), archive },
+      watch(options.signal, options.onProgress),
+    )) as ArchiveSummary;
+  } catch (error) {
+    rmSync(archive, { force: true });
+    throw error;
+  }
+}
+
+async function extract(options: ExtractOptions): Promise<ArchiveSummary> {
+  const { signal, onProgress, ...rest } = options;
+  const destination = resolve(options.destination);
+  created(destination, () => mkdirSync(destination, { mode: 0o700 }));
+  try {
+    return (await runChild(
+      { verb: 'extract', ...rest, archive: resolve(options.archive), destination },
+      watch(signal, onProgress),
+    )) as ArchiveSummary;
+  } catch (error) {
+    removeTree(destination);
+    throw error;
+  }
+}
+
+/** Made here and not by the child, so that what is removed after a crash is certainly our own. */
+function created(path: string, make: () => void): void {
+  try {
+    make();
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+    if (code === 'EEXIST')
+      throw refusal('DESTINATION_EXISTS', 'destination-exists', `${path} exists already`, null, cause);
+    throw refusal('FILE_SYSTEM_FAILED', 'destination', `cannot create ${path} (${code})`, null, cause);
+  }
+}
+
+const watch = (signal: AbortSignal | undefined, onProgress: Watch['onProgress']): Watch => ({
+  ...(signal === undefined ? {} : { signal }),
+  ...(onProgress === undefined ? {} : { onProgress }),
+});
+
+/** From source the child has an entry of its own; bundled, the program itself is the entry. */
+function childProgram(): string {
+  const self = fileURLToPath(import.meta.url);
+  return self.endsWith('.ts') ? fileURLToPath(new URL('./child-main.ts', import.meta.url)) : self;
+}
+
+/** The heap's bound; buffers come on top. */
+const HEAP_MIB = 160;
+
+async function runChild(request: ChildRequest, { signal, onProgress }: Watch): Promise<ArchiveSummary | Measure> {
+  signal?.throwIfAborted();
+  const child = spawn(process.execPath, [`--max-old-space-size=${HEAP_MIB}`, childProgram(), CHILD_COMMAND], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin', LANG: 'C.UTF-8' },
+  });
+  let answer: Exclude<ChildMessage, { progress: unknown }> | null = null;
+  let errors = '';
+  let held = '';
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    const lines = (held + chunk).split('\n');
+    held = lines.pop() ?? '';
+    for (const line of lines) {
+      const message = JSON.parse(line) as ChildMessage;
+      if ('progress' in message) onProgress?.(...message.progress);
+      else answer = message;
+    }
+  });
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    errors = (errors + chunk).slice(-4000);
+  });
+  const kill = (): void => void child.kill('SIGKILL');
+  signal?.addEventListener('abort', kill, { once: true });
+  child.stdin.on('error', () => undefined);
+  child.stdin.write(`${JSON.stringify(request)}\n`);
+  const end = await new Promise<string>((done, failed) => {
+    child.on('error', failed);
+    child.on('close', (code, by) => done(by ?? `exit code ${code}`));
+  }).finally(() => signal?.removeEventListener('abort', kill));
+  const result = answer as Exclude<ChildMessage, { progress: unknown }> | null;
+  if (result !== null && 'ok' in result) return result.ok;
+  if (result !== null) throw RefloatError.fromJSON(result.error);
+  if (signal?.aborted === true) throw aborted(signal);
+  throw new RefloatError('INTERNAL', `the archive process ended without an answer (${end})`, {
+    hint: 'Look at the kernel log for a lack of memory. Nothing was written.',
+    disposition: 'fail',
+    details: { stderr: errors.slice(-1000) },
+  });
+}
+
+function aborted(signal: AbortSignal): RefloatError {
+  if (signal.reason instanceof RefloatError) return signal.reason;
+  return new RefloatError('INTERRUPTED', 'the archive was interrupted', {
+    hint: 'Nothing was written. Start it again.',
+    disposition: 'fail',
+    cause: signal.reason,
+  });
+}

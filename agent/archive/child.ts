@@ -1,0 +1,72 @@
+/**
+ * The archive's own process: untrusted bytes are parsed here and nowhere else.
+ *
+ * Guarantees: it ends when the agent ends, having removed what it was building; it answers exactly once.
+ */
+import { toRefloatError } from '../../db/errors.ts';
+import { extractArchive, verifyArchive } from './extract.ts';
+import { measureTree } from './measure.ts';
+import { packTree } from './pack.ts';
+import type { ChildMessage, ChildRequest } from './protocol.ts';
+import { removeTree } from './remove-tree.ts';
+
+/** Reads the request from stdin and serves it. The process exits by itself afterwards. */
+export function serveArchiveChild(): void {
+  // The agent decides when to stop; a Ctrl-C in the terminal reaches it too.
+  process.on('SIGINT', () => undefined);
+  process.on('SIGTERM', () => undefined);
+  let text = '';
+  let request: ChildRequest | null = null;
+  process.stdin.setEncoding('utf8');
+  process.stdin.on('data', (chunk: string) => {
+    text += chunk;
+    if (request !== null || !text.includes('\n')) return;
+    request = JSON.parse(text.slice(0, text.indexOf('\n'))) as ChildRequest;
+    void answer(request);
+  });
+  process.stdin.on('end', () => abandoned(request));
+  process.stdout.on('error', () => abandoned(request));
+}
+
+/** The agent is gone: leave nothing half-built behind. */
+function abandoned(request: ChildRequest | null): void {
+  if (request?.verb === 'extract') {
+    for (let attempt = 0; attempt < 3; attempt += 1) {
+      try {
+        removeTree(request.destination);
+        break;
+      } catch {
+        // A writer thread may just have made another file; the next attempt finds it.
+      }
+    }
+  }
+  process.exit(1);
+}
+
+function send(message: ChildMessage): void {
+  process.stdout.write(`${JSON.stringify(message)}\n`);
+}
+
+async function answer(request: ChildRequest): Promise<void> {
+  try {
+    send({ ok: await serve(request) });
+  } catch (error) {
+    send({ error: toRefloatError(error).toJSON() });
+  }
+  process.stdin.removeAllListeners('end');
+  process.stdin.destroy();
+}
+
+async function serve(request: ChildRequest): Promise<Extract<ChildMessage, { ok: unknown }>['ok']> {
+  const onProgress = (bytesDone: number, entriesDone: number): void => send({ progress: [bytesDone, entriesDone] });
+  switch (request.verb) {
+    case 'pack':
+      return await packTree(request.root, request.archive, onProgress);
+    case 'extract':
+      return await extractArchive(request, onProgress);
+    case 'verify':
+      return await verifyArchive(request, onProgress);
+    case 'measure':
+      return measureTree(request.root);
+  }
+}

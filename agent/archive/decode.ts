@@ -1,0 +1,282 @@
+/**
+ * From an archive file to the bytes of a tar: magic bytes decide the compression, every byte on disk goes through SHA-256.
+ *
+ * Guarantees: the digest covers exactly the bytes that were parsed; nothing follows the compressed data but zeros after gzip;
+ * at most 200 bytes come out per byte that goes in, over windows of 64 MiB.
+ * Does not guarantee: the digest's value; whoever extracts compares it.
+ */
+import { createHash, type Hash } from 'node:crypto';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import type { Transform } from 'node:stream';
+import { constants, crc32, createInflateRaw, createZstdDecompress, type Zlib } from 'node:zlib';
+import { ByteQueue } from './byte-queue.ts';
+import { refusal } from './refusal.ts';
+import { ZstdFrames } from './zstd-frames.ts';
+
+const READ_BYTES = 1_048_576;
+/** What a decompressor is fed at once; small enough that the ratio is known well. */
+const FEED_BYTES = 131_072;
+const RATIO_WINDOW = 64 * 1024 * 1024;
+export const DEFAULT_MAX_RATIO = 200;
+
+export interface DecodedFile {
+  readonly bytes: AsyncGenerator<Buffer>;
+  /** Bytes on disk, as they were at the start. */
+  readonly archiveBytes: number;
+  /** Hex; reads what is left of the file first. */
+  digest(): string;
+  close(): void;
+}
+
+/** @param maxRatio decompressed bytes per compressed byte */
+export function openArchive(path: string, maxRatio: number): DecodedFile {
+  const file = new ArchiveFile(path);
+  return {
+    bytes: decode(file, maxRatio),
+    archiveBytes: file.size,
+    digest: () => file.digest(),
+    close: () => file.close(),
+  };
+}
+
+class ArchiveFile {
+  readonly size: number;
+  readonly #fd: number;
+  readonly #hash: Hash = createHash('sha256');
+  #digest: string | null = null;
+
+  constructor(path: string) {
+    try {
+      // Not blocking on a FIFO; a directory or device is refused below.
+      this.#fd = openSync(path, constants_O_RDONLY_NONBLOCK);
+    } catch (cause) {
+      const code = (cause as NodeJS.ErrnoException).code ?? '';
+      throw refusal(
+        code === 'ENOENT' || code === 'ENOTDIR' ? 'ARCHIVE_MISSING' : 'FILE_SYSTEM_FAILED',
+        'open',
+        `cannot open the archive (${code})`,
+        null,
+        cause,
+      );
+    }
+    const stat = fstatSync(this.#fd);
+    if (!stat.isFile()) {
+      closeSync(this.#fd);
+      throw refusal('ARCHIVE_REFUSED', 'not-a-file', 'the archive is not a regular file');
+    }
+    this.size = stat.size;
+  }
+
+  /** The next bytes in a buffer of their own; empty at the end. */
+  read(): Buffer {
+    const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
+    const length = readSync(this.#fd, buffer, 0, READ_BYTES, null);
+    const chunk = buffer.subarray(0, length);
+    if (length > 0) this.#hash.update(chunk);
+    return chunk;
+  }
+
+  digest(): string {
+    if (this.#digest === null) {
+      while (this.read().length > 0);
+      this.#digest = this.#hash.digest('hex');
+    }
+    return this.#digest;
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+}
+
+const constants_O_RDONLY_NONBLOCK = 0o4000;
+
+/** Compressed bytes that went in against bytes that came out. */
+class RatioGuard {
+  readonly #max: number;
+  #in = 0;
+  #out = 0;
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  fed(bytes: number): void {
+    this.#in += bytes;
+  }
+
+  gave(bytes: number): void {
+    this.#out += bytes;
+    if (this.#out < RATIO_WINDOW) return;
+    // What was fed but not yet looked at counts for the next window too, hence one portion of slack.
+    if ((this.#in + FEED_BYTES) * this.#max < this.#out)
+      throw refusal(
+        'ARCHIVE_LIMIT',
+        'ratio',
+        `the archive decompresses to more than ${this.#max} times its size over 64 MiB`,
+      );
+    this.#in = 0;
+    this.#out = 0;
+  }
+}
+
+async function* decode(file: ArchiveFile, maxRatio: number): AsyncGenerator<Buffer> {
+  const first = file.read();
+  const guard = new RatioGuard(maxRatio);
+  const magic = first.length >= 4 ? first.readUInt32LE(0) : 0;
+  if (magic === 0xfd2fb528 || (magic & 0xfffffff0) >>> 0 === 0x184d2a50) yield* decodeZstd(file, first, guard);
+  else if (first.length >= 2 && first.readUInt16BE(0) === 0x1f8b) yield* decodeGzip(file, first, guard);
+  else for (let chunk = first; chunk.length > 0; chunk = file.read()) yield chunk;
+}
+
+/** Pushes input into a decompressor one portion at a time and yields what comes out; `next` gives null at the end of the input. */
+async function* pump(
+  stream: Transform,
+  next: () => Buffer | null | Promise<Buffer | null>,
+  guard: RatioGuard,
+): AsyncGenerator<Buffer> {
+  let failure: unknown = null;
+  const feed = async (): Promise<void> => {
+    for (;;) {
+      const chunk = await next();
+      if (chunk === null || stream.readableEnded || stream.destroyed) break;
+      guard.fed(chunk.length);
+      await new Promise<void>((resolve, reject) => {
+        const done = (): void => resolve();
+        stream.once('end', done);
+        stream.once('close', done);
+        stream.write(chunk, (error) => {
+          stream.off('end', done);
+          stream.off('close', done);
+          if (error) reject(error);
+          else resolve();
+        });
+      });
+    }
+    if (!stream.writableEnded && !stream.destroyed) stream.end();
+  };
+  const feeding = feed().catch((error: unknown) => {
+    failure = error;
+    stream.destroy(error instanceof Error ? error : new Error(String(error)));
+  });
+  try {
+    for await (const out of stream) {
+      guard.gave((out as Buffer).length);
+      yield out as Buffer;
+    }
+    await feeding;
+  } catch (error) {
+    throw failure ?? error;
+  } finally {
+    stream.destroy();
+  }
+}
+
+function* portions(file: ArchiveFile, first: Buffer): Generator<Buffer> {
+  for (let chunk = first; chunk.length > 0; chunk = file.read())
+    for (let at = 0; at < chunk.length; at += FEED_BYTES) yield chunk.subarray(at, at + FEED_BYTES);
+}
+
+async function* decodeZstd(file: ArchiveFile, first: Buffer, guard: RatioGuard): AsyncGenerator<Buffer> {
+  const frames = new ZstdFrames();
+  const input = portions(file, first);
+  const stream = createZstdDecompress({ chunkSize: READ_BYTES, params: { [constants.ZSTD_d_windowLogMax]: 27 } });
+  const next = (): Buffer | null => {
+    const step = input.next();
+    if (step.done === true) return null;
+    // The walker sees every portion before the decompressor does.
+    frames.push(step.value);
+    return step.value;
+  };
+  try {
+    yield* pump(stream, next, guard);
+  } catch (cause) {
+    throw codecError(cause);
+  }
+  frames.finish();
+}
+
+function codecError(cause: unknown): unknown {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+  if (code === 'Z_BUF_ERROR' || code === 'ERR_STREAM_PREMATURE_CLOSE')
+    return refusal('ARCHIVE_TRUNCATED', 'truncated-compression', 'the compressed archive ends early', null, cause);
+  if (code.startsWith('Z_') || code.startsWith('ZSTD_'))
+    return refusal('ARCHIVE_CORRUPT', 'bad-compression', 'the compressed archive is damaged', null, cause);
+  return cause;
+}
+
+/** Members one after the other, each with its header, CRC and length checked here, so that the end is known to the byte. */
+async function* decodeGzip(file: ArchiveFile, first: Buffer, guard: RatioGuard): AsyncGenerator<Buffer> {
+  async function* chunks(): AsyncGenerator<Buffer> {
+    yield* portions(file, first);
+  }
+  const queue = new ByteQueue(chunks());
+  for (let members = 0; await queue.need(1); members += 1) {
+    if (members > 0 && queue.peek() === 0) return await zerosOnly(queue);
+    await gzipHeader(queue, members);
+    const stream = createInflateRaw({ chunkSize: READ_BYTES });
+    let crc = 0;
+    let length = 0;
+    let last: Buffer = Buffer.alloc(0);
+    let fed = 0;
+    const next = async (): Promise<Buffer | null> => {
+      const piece = await queue.some(FEED_BYTES);
+      if (piece !== null) {
+        last = piece;
+        fed += piece.length;
+      }
+      return piece;
+    };
+    try {
+      for await (const out of pump(stream, next, guard)) {
+        crc = crc32(out, crc);
+        length = (length + out.length) % 2 ** 32;
+        yield out;
+      }
+    } catch (cause) {
+      throw codecError(cause);
+    }
+    const unused = fed - (stream as unknown as Zlib).bytesWritten;
+    if (unused < 0 || unused > last.length)
+      throw refusal('ARCHIVE_CORRUPT', 'bad-compression', 'the compressed archive is damaged');
+    queue.pushBack(last.subarray(last.length - unused));
+    if (!(await queue.need(8)))
+      throw refusal('ARCHIVE_TRUNCATED', 'truncated-compression', 'the compressed archive ends early');
+    const trailer = queue.read(8);
+    if (trailer.readUInt32LE(0) !== crc || trailer.readUInt32LE(4) !== length)
+      throw refusal('ARCHIVE_CORRUPT', 'gzip-checksum', 'the compressed archive has a wrong checksum');
+  }
+}
+
+async function zerosOnly(queue: ByteQueue): Promise<void> {
+  for (let rest = await queue.some(READ_BYTES); rest !== null; rest = await queue.some(READ_BYTES))
+    for (const byte of rest)
+      if (byte !== 0) throw refusal('ARCHIVE_REFUSED', 'trailing-garbage', 'something follows the compressed archive');
+}
+
+async function gzipHeader(queue: ByteQueue, members: number): Promise<void> {
+  const take = async (count: number): Promise<Buffer> => {
+    if (!(await queue.need(count)))
+      throw refusal('ARCHIVE_TRUNCATED', 'truncated-compression', 'the compressed archive ends early');
+    return queue.read(count);
+  };
+  const text = async (): Promise<void> => {
+    for (let length = 0; (await take(1))[0] !== 0; length += 1)
+      if (length > 65_536) throw refusal('ARCHIVE_LIMIT', 'gzip-header', 'the gzip header is too long');
+  };
+  const magic = await take(2);
+  if (magic.readUInt16BE(0) !== 0x1f8b)
+    throw refusal(
+      'ARCHIVE_REFUSED',
+      'trailing-garbage',
+      members > 0 ? 'something follows the compressed archive' : 'not a gzip file',
+    );
+  const rest = await take(8);
+  const flags = rest[1] ?? 0;
+  if (rest[0] !== 8 || (flags & 0xe0) !== 0)
+    throw refusal('ARCHIVE_CORRUPT', 'gzip-header', 'the gzip header is damaged');
+  if ((flags & 4) !== 0) await take((await take(2)).readUInt16LE(0));
+  if ((flags & 8) !== 0) await text();
+  if ((flags & 16) !== 0) await text();
+  if ((flags & 2) !== 0) await take(2);
+}

@@ -1,0 +1,216 @@
+/**
+ * What may stand beside what in an archive: names, duplicates, parents, link targets, the policy and the limits.
+ *
+ * Guarantees: a member that passes has a relative name without `..`, below directories alone, and no other member has it; a hard
+ * link's target is a regular file that came before. Names are strings of bytes (latin1), never decoded.
+ * Does not guarantee: anything about the file system; tree-writer.ts does not rely on these rules to stay inside.
+ */
+import { PathIndex } from './path-index.ts';
+import { refusal } from './refusal.ts';
+import type { Member } from './tar-reader.ts';
+import type { Limits, Policy, TreeCounts } from './types.ts';
+
+export const DEFAULT_MAX_ENTRIES = 2_000_000;
+/** Without a manifest: what ext4 can hold in one file. The bytes that are really there are also held against the free space. */
+export const DEFAULT_MAX_BYTES = 16 * 2 ** 40;
+const MAX_COMPONENT = 255;
+const MAX_DEPTH = 256;
+/** Our own captures may hold deeper trees than one path argument can name: 256 components of 255 bytes. */
+const MAX_PATH: Readonly<Record<Policy, number>> = { strict: 4096, faithful: MAX_DEPTH * (MAX_COMPONENT + 1) };
+
+export type Decision =
+  | {
+      readonly take: true;
+      readonly path: string;
+      readonly existed: boolean;
+      readonly implied: readonly string[];
+      readonly target: string;
+    }
+  | { readonly take: false; readonly reason: string };
+
+interface MutableCounts {
+  entries: number;
+  files: number;
+  directories: number;
+  symlinks: number;
+  hardLinks: number;
+  sparseFiles: number;
+  xattrs: number;
+  contentBytes: number;
+}
+
+export interface RuleOptions {
+  readonly policy: Policy;
+  readonly limits: Limits;
+  /** What `strict` does with what it does not restore. */
+  readonly strictMode: 'refuse' | 'leave-out';
+}
+
+export class EntryRules {
+  readonly #options: RuleOptions;
+  readonly #index = new PathIndex();
+  #lastParent = '';
+  readonly counts: MutableCounts = {
+    entries: 0,
+    files: 0,
+    directories: 0,
+    symlinks: 0,
+    hardLinks: 0,
+    sparseFiles: 0,
+    xattrs: 0,
+    contentBytes: 0,
+  };
+
+  constructor(options: RuleOptions) {
+    this.#options = options;
+    this.#index.set('', 'implied');
+  }
+
+  /** Throws ARCHIVE_REFUSED or ARCHIVE_LIMIT; else says where the member goes and which directories it implies. */
+  admit(member: Member): Decision {
+    const { policy, limits, strictMode } = this.#options;
+    const path = normalizeName(member.name, member.type === 'directory', policy);
+    if (this.counts.entries >= limits.maxEntries)
+      throw refusal(
+        'ARCHIVE_LIMIT',
+        'max-entries',
+        `the archive has more than ${limits.maxEntries} entries`,
+        member.name,
+      );
+    const special = member.type === 'device' || member.type === 'fifo';
+    const link = member.type === 'symlink' || member.type === 'hardlink';
+    if (special || (link && policy === 'strict')) {
+      if (strictMode === 'leave-out') return { take: false, reason: member.type };
+      const rule = special ? 'special-file' : 'strict-link';
+      throw refusal('ARCHIVE_REFUSED', rule, `a ${member.type} is not restored under policy ${policy}`, member.name);
+    }
+    const implied = this.#admitParents(path, member.name);
+    const existed = this.#admitSelf(path, member);
+    const target = member.type === 'hardlink' ? this.#hardLinkTarget(member) : '';
+    if (member.type === 'symlink') checkSymlinkTarget(member);
+    this.#count(member);
+    if (this.counts.contentBytes > limits.maxBytes)
+      throw refusal('ARCHIVE_LIMIT', 'max-bytes', `the archive holds more than ${limits.maxBytes} bytes`, member.name);
+    return { take: true, path, existed, implied, target };
+  }
+
+  /** Whether the archive described its own root. */
+  get hasRoot(): boolean {
+    return this.#index.get('') === 'directory';
+  }
+
+  #admitParents(path: string, name: Buffer): string[] {
+    const slash = path.lastIndexOf('/');
+    const parent = slash < 0 ? '' : path.slice(0, slash);
+    if (parent === this.#lastParent) return [];
+    const implied: string[] = [];
+    for (let at = parent; ; ) {
+      const kind = this.#index.get(at);
+      if (kind === 'directory' || kind === 'implied') break;
+      if (kind !== undefined)
+        throw refusal('ARCHIVE_REFUSED', 'below-non-directory', `an entry lies below a ${kind}`, name);
+      this.#index.set(at, 'implied');
+      implied.unshift(at);
+      const up = at.lastIndexOf('/');
+      at = up < 0 ? '' : at.slice(0, up);
+    }
+    this.#lastParent = parent;
+    return implied;
+  }
+
+  /** Whether the directory is there already because something below it came first. */
+  #admitSelf(path: string, member: Member): boolean {
+    const before = this.#index.get(path);
+    if (before !== undefined && !(before === 'implied' && member.type === 'directory'))
+      throw refusal('ARCHIVE_REFUSED', 'duplicate-entry', 'the archive has an entry twice', member.name);
+    if (member.type === 'device' || member.type === 'fifo') return false;
+    if (path === '' && member.type !== 'directory')
+      throw refusal('ARCHIVE_REFUSED', 'root-not-directory', 'the root is not a directory', member.name);
+    this.#index.set(path, member.type);
+    return before !== undefined;
+  }
+
+  #hardLinkTarget(member: Member): string {
+    let target: string;
+    try {
+      target = normalizeName(member.linkName, false, this.#options.policy);
+    } catch (cause) {
+      throw refusal('ARCHIVE_REFUSED', 'hardlink-target', 'a hard link points outside the archive', member.name, cause);
+    }
+    const kind = this.#index.get(target);
+    const path = normalizeName(member.name, false, this.#options.policy);
+    if ((kind !== 'file' && kind !== 'hardlink') || target === path)
+      throw refusal(
+        'ARCHIVE_REFUSED',
+        'hardlink-target',
+        'a hard link does not point to a file that came before it',
+        member.name,
+      );
+    return target;
+  }
+
+  #count(member: Member): void {
+    const { counts } = this;
+    counts.entries += 1;
+    counts.xattrs += member.xattrs.length;
+    if (member.type === 'directory') counts.directories += 1;
+    else if (member.type === 'symlink') counts.symlinks += 1;
+    else if (member.type === 'hardlink') counts.hardLinks += 1;
+    else {
+      counts.files += 1;
+      counts.contentBytes += member.size;
+      if (member.sparse !== null) counts.sparseFiles += 1;
+    }
+  }
+}
+
+function checkSymlinkTarget(member: Member): void {
+  const { length } = member.linkName;
+  if (length === 0) throw refusal('ARCHIVE_REFUSED', 'empty-target', 'a symlink has no target', member.name);
+  if (length > 4095)
+    throw refusal('ARCHIVE_REFUSED', 'target-too-long', 'a symlink has a target of more than 4,095 bytes', member.name);
+}
+
+/** The path below the root, '' for the root itself. `.` components say nothing and go; everything else that is odd is refused. */
+export function normalizeName(name: Buffer, directory: boolean, policy: Policy): string {
+  const text = name.toString('latin1');
+  if (text === '') throw refusal('ARCHIVE_REFUSED', 'empty-name', 'an entry has no name', name);
+  if (text.includes('\0')) throw refusal('ARCHIVE_REFUSED', 'nul-in-name', 'a name has a NUL inside', name);
+  if (text.startsWith('/')) throw refusal('ARCHIVE_REFUSED', 'absolute-name', 'an entry has an absolute name', name);
+  if (text.length > MAX_PATH[policy])
+    throw refusal('ARCHIVE_LIMIT', 'path-too-long', `a path has more than ${MAX_PATH[policy]} bytes`, name);
+  const parts = text.split('/');
+  if (parts.at(-1) === '') {
+    if (!directory)
+      throw refusal('ARCHIVE_REFUSED', 'trailing-slash', 'the name of what is not a directory ends in a slash', name);
+    parts.pop();
+  }
+  let clean = true;
+  for (const part of parts) {
+    if (part === '') throw refusal('ARCHIVE_REFUSED', 'empty-component', 'a name has an empty component', name);
+    if (part === '..') throw refusal('ARCHIVE_REFUSED', 'dot-dot', 'a name has a component ".."', name);
+    if (part === '.') clean = false;
+    if (part.length > MAX_COMPONENT)
+      throw refusal('ARCHIVE_LIMIT', 'name-too-long', `a name has more than ${MAX_COMPONENT} bytes`, name);
+  }
+  const kept = clean ? parts : parts.filter((part) => part !== '.');
+  if (kept.length > MAX_DEPTH)
+    throw refusal('ARCHIVE_LIMIT', 'too-deep', `a path has more than ${MAX_DEPTH} components`, name);
+  return kept.join('/');
+}
+
+/** A difference between what was promised and what was found, or null. */
+export function differentCount(expected: TreeCounts, found: TreeCounts): string | null {
+  const keys = [
+    'entries',
+    'files',
+    'directories',
+    'symlinks',
+    'hardLinks',
+    'sparseFiles',
+    'xattrs',
+    'contentBytes',
+  ] as const;
+  const key = keys.find((name) => expected[name] !== found[name]);
+  return key === undefined ? null : `${key}: ${expected[key]} promised, ${found[key]} found`;
+}

@@ -1,0 +1,205 @@
+/**
+ * Reads an archive once, from disk to tree (extract) or to nothing (verify), in the child process.
+ *
+ * Guarantees: extract and verify run the same reader and the same rules; when extract returns, the tree is complete and durable;
+ * when it throws, the destination is gone.
+ * The destination is an empty directory that the agent made.
+ */
+import { closeSync, fsyncSync, openSync, statfsSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { RefloatError } from '../../db/errors.ts';
+import { ByteQueue } from './byte-queue.ts';
+import { DEFAULT_MAX_RATIO, type DecodedFile, openArchive } from './decode.ts';
+import { DEFAULT_MAX_BYTES, DEFAULT_MAX_ENTRIES, differentCount, EntryRules } from './entry-rules.ts';
+import type { Metadata } from './file-writer.ts';
+import { refusal } from './refusal.ts';
+import { removeTree } from './remove-tree.ts';
+import { Skips } from './skips.ts';
+import { O, syncfs } from './syscalls.ts';
+import { type Member, TarReader } from './tar-reader.ts';
+import { TreeWriter } from './tree-writer.ts';
+import type { ArchiveSummary, Expected, Limits, Policy } from './types.ts';
+
+export interface ReadRequest {
+  readonly archive: string;
+  readonly policy: Policy;
+  readonly limits?: Partial<Limits>;
+  readonly expected?: Expected;
+  readonly strictMode?: 'refuse' | 'leave-out';
+}
+
+export type Progress = (bytesDone: number, entriesDone: number) => void;
+
+/** @throws RefloatError ARCHIVE_*, DISK_FULL, FILE_SYSTEM_FAILED */
+export async function extractArchive(
+  request: ReadRequest & { readonly destination: string },
+  onProgress: Progress,
+): Promise<ArchiveSummary> {
+  const file = openChecked(request);
+  try {
+    try {
+      const previous = process.umask(0);
+      const root = openSync(request.destination, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
+      const skips = new Skips();
+      const writer = new TreeWriter(root, (path, reason, detail) => skips.add(path, reason, detail));
+      try {
+        const summary = await readAll(file, request, skips, writer, freeBytes(request.destination), onProgress);
+        syncfs(root);
+        syncParent(request.destination);
+        return summary;
+      } finally {
+        writer.close();
+        closeSync(root);
+        process.umask(previous);
+      }
+    } catch (error) {
+      removeTree(request.destination);
+      throw error;
+    }
+  } finally {
+    file.close();
+  }
+}
+
+/** Writes nothing. Same errors, apart from those of the destination. */
+export async function verifyArchive(request: ReadRequest, onProgress: Progress): Promise<ArchiveSummary> {
+  const file = openChecked(request);
+  try {
+    return await readAll(file, request, new Skips(), null, Number.POSITIVE_INFINITY, onProgress);
+  } finally {
+    file.close();
+  }
+}
+
+function openChecked(request: ReadRequest): DecodedFile {
+  const file = openArchive(request.archive, request.limits?.maxRatio ?? DEFAULT_MAX_RATIO);
+  const promised = request.expected?.archiveBytes;
+  if (promised !== undefined && promised !== file.archiveBytes) {
+    file.close();
+    throw refusal('ARCHIVE_CHANGED', 'size', `the archive has ${file.archiveBytes} bytes, ${promised} were promised`);
+  }
+  return file;
+}
+
+function syncParent(destination: string): void {
+  const parent = openSync(dirname(destination), O.RDONLY | O.DIRECTORY);
+  try {
+    fsyncSync(parent);
+  } finally {
+    closeSync(parent);
+  }
+}
+
+function freeBytes(path: string): number {
+  const stat = statfsSync(path);
+  return stat.bavail * stat.bsize;
+}
+
+async function readAll(
+  file: DecodedFile,
+  request: ReadRequest,
+  skips: Skips,
+  writer: TreeWriter | null,
+  free: number,
+  onProgress: Progress,
+): Promise<ArchiveSummary> {
+  const rules = new EntryRules({
+    policy: request.policy,
+    limits: {
+      maxEntries: request.limits?.maxEntries ?? DEFAULT_MAX_ENTRIES,
+      maxBytes: request.limits?.maxBytes ?? DEFAULT_MAX_BYTES,
+    },
+    strictMode: request.strictMode ?? 'refuse',
+  });
+  const { expected } = request;
+  try {
+    const reader = new TarReader(new ByteQueue(file.bytes));
+    await readMembers({ reader, rules, request, skips, writer, free, onProgress });
+  } catch (error) {
+    throw digestDiffers(file, expected) ?? error;
+  }
+  const changed = digestDiffers(file, expected);
+  if (changed !== null) throw changed;
+  const difference = expected?.counts === undefined ? null : differentCount(expected.counts, rules.counts);
+  if (difference !== null) throw refusal('ARCHIVE_TRUNCATED', 'counts', `the archive is not complete (${difference})`);
+  writer?.complete();
+  return { ...rules.counts, sha256: file.digest(), archiveBytes: file.archiveBytes, skipped: skips.list() };
+}
+
+/** A damaged archive whose digest is wrong is first of all a changed one. */
+function digestDiffers(file: DecodedFile, expected: Expected | undefined): RefloatError | null {
+  if (expected?.sha256 === undefined || expected.sha256 === file.digest()) return null;
+  return refusal('ARCHIVE_CHANGED', 'digest', 'the SHA-256 of the archive is not the one that was promised');
+}
+
+interface Reading {
+  readonly reader: TarReader;
+  readonly rules: EntryRules;
+  readonly request: ReadRequest;
+  readonly skips: Skips;
+  readonly writer: TreeWriter | null;
+  readonly free: number;
+  readonly onProgress: Progress;
+}
+
+async function readMembers({ reader, rules, request, skips, writer, free, onProgress }: Reading): Promise<void> {
+  let stored = 0;
+  let done = 0;
+  let reported = 0;
+  const onBytes = (bytes: number): void => {
+    done += bytes;
+    if (done - reported < 8_388_608) return;
+    reported = done;
+    onProgress(done, rules.counts.entries);
+  };
+  for (let original = await reader.next(); original !== null; original = await reader.next()) {
+    const member = request.policy === 'strict' ? withoutPrivileges(original, skips) : original;
+    const decision = rules.admit(member);
+    if (!decision.take) {
+      skips.add(member.name, decision.reason);
+      continue;
+    }
+    for (const reason of member.ignored) skips.add(member.name, reason);
+    stored += member.dataBytes;
+    if (stored > free)
+      throw refusal(
+        'ARCHIVE_LIMIT',
+        'free-space',
+        `the archive holds more bytes than the ${free} that are free`,
+        member.name,
+      );
+    const { path, implied, target } = decision;
+    if (writer === null) {
+      onBytes(member.dataBytes);
+      continue;
+    }
+    for (const directory of implied) writer.implied(directory);
+    const meta = metadataOf(member);
+    if (member.type === 'directory') writer.directory(path, meta, decision.existed);
+    else if (member.type === 'symlink') writer.symlink(path, member.linkName.toString('latin1'), meta);
+    else if (member.type === 'hardlink') writer.hardLink(path, target);
+    else await writer.file(path, meta, member, reader, onBytes);
+  }
+  onProgress(done, rules.counts.entries);
+}
+
+function metadataOf(member: Member): Metadata {
+  return {
+    mode: member.mode,
+    uid: member.uid,
+    gid: member.gid,
+    seconds: member.mtime.seconds,
+    nanoseconds: member.mtime.nanoseconds,
+    xattrs: member.xattrs.map(({ name, value }) => [name.toString('latin1'), value.toString('latin1')] as const),
+  };
+}
+
+/** `strict` drops what gives power beyond the data: set-id bits and attributes that only root may set. */
+function withoutPrivileges(member: Member, skips: Skips): Member {
+  const special = member.type === 'directory' ? 0 : member.mode & 0o6000;
+  const kept = member.xattrs.filter(({ name }) => /^(user\.|system\.posix_acl_)/.test(name.toString('latin1')));
+  if (special === 0 && kept.length === member.xattrs.length) return member;
+  if (special !== 0) skips.add(member.name, 'set-id-dropped');
+  if (kept.length < member.xattrs.length) skips.add(member.name, 'xattr-dropped');
+  return { ...member, mode: member.mode & ~special, xattrs: kept };
+}

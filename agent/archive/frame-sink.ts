@@ -1,0 +1,121 @@
+/**
+ * Writes a tar as independent zstd frames, compressed on the thread pool while the next block is being filled.
+ *
+ * Guarantees: frames with checksum, in order; bounded memory; SHA-256 of what lies on disk; the file is fsynced by `finish`. Every
+ * 8 MiB of tar take at least 1/150 on disk (a skippable frame fills up), so that our own archives never meet the extractor's ratio limit.
+ */
+import { createHash } from 'node:crypto';
+import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { constants, zstdCompress } from 'node:zlib';
+import { O } from './syscalls.ts';
+
+const compress = promisify(zstdCompress);
+
+/** Large frames cost little size; zstd's own threads work on pieces of this size too. */
+const BLOCK_BYTES = 8 * 1024 * 1024;
+const MAX_IN_FLIGHT = 3;
+const MIN_RATIO = 150;
+const LEVEL = 3;
+
+export class FrameSink {
+  readonly #fd: number;
+  readonly #hash = createHash('sha256');
+  readonly #pool: Buffer[] = [];
+  #inFlight: Promise<void>[] = [];
+  #written: Promise<void> = Promise.resolve();
+  #failure: unknown = null;
+  #block: Buffer = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+  #used = 0;
+  #bytes = 0;
+
+  /** @param path an empty file that the agent made */
+  constructor(path: string) {
+    this.#fd = openSync(path, O.WRONLY | O.NOFOLLOW);
+  }
+
+  /** Bytes on disk so far. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Free part of the current block, to read into; then `advance`. Never empty. */
+  space(): Buffer {
+    return this.#block.subarray(this.#used);
+  }
+
+  /** True when the block is full: then `await flush()` before anything else. */
+  advance(count: number): boolean {
+    this.#used += count;
+    return this.#used === BLOCK_BYTES;
+  }
+
+  async write(bytes: Buffer): Promise<void> {
+    for (let at = 0; at < bytes.length; ) {
+      const count = bytes.copy(this.#block, this.#used, at);
+      at += count;
+      if (this.advance(count)) await this.flush();
+    }
+  }
+
+  /** Hands the block to the compressor; waits only while too many are under way. */
+  async flush(): Promise<void> {
+    if (this.#used === 0) return;
+    const block = this.#block;
+    const used = this.#used;
+    const compressed = compress(block.subarray(0, used), {
+      chunkSize: BLOCK_BYTES + 65_536,
+      params: {
+        [constants.ZSTD_c_compressionLevel]: LEVEL,
+        [constants.ZSTD_c_checksumFlag]: 1,
+        [constants.ZSTD_c_contentSizeFlag]: 1,
+      },
+      pledgedSrcSize: used,
+    });
+    const before = this.#written;
+    this.#written = (async (): Promise<void> => {
+      const [frame] = await Promise.all([compressed, before]);
+      this.#pool.push(block);
+      this.#put(frame);
+      const missing = Math.ceil(used / MIN_RATIO) - frame.length;
+      if (missing > 0) this.#put(skippable(missing));
+    })();
+    this.#written.catch((error: unknown) => {
+      this.#failure ??= error;
+    });
+    this.#inFlight.push(this.#written);
+    if (this.#inFlight.length >= MAX_IN_FLIGHT) await this.#inFlight.shift();
+    if (this.#failure !== null) throw this.#failure;
+    this.#block = this.#pool.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
+    this.#used = 0;
+  }
+
+  /** Durable when it returns. */
+  async finish(): Promise<{ sha256: string; archiveBytes: number }> {
+    await this.flush();
+    await this.#written;
+    fsyncSync(this.#fd);
+    closeSync(this.#fd);
+    return { sha256: this.#hash.digest('hex'), archiveBytes: this.#bytes };
+  }
+
+  /** Waits for what is under way, so that nothing writes to a descriptor that someone else got. */
+  async abort(): Promise<void> {
+    await Promise.allSettled([...this.#inFlight, this.#written]);
+    closeSync(this.#fd);
+  }
+
+  #put(bytes: Buffer): void {
+    this.#hash.update(bytes);
+    for (let at = 0; at < bytes.length; ) at += writeSync(this.#fd, bytes, at);
+    this.#bytes += bytes.length;
+  }
+}
+
+/** A frame that every decoder skips; `size` bytes of content. */
+function skippable(size: number): Buffer {
+  const frame = Buffer.alloc(8 + size);
+  frame.writeUInt32LE(0x184d2a50, 0);
+  frame.writeUInt32LE(size, 4);
+  return frame;
+}

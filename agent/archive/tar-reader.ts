@@ -1,0 +1,452 @@
+/**
+ * The one reader of tar: turns bytes into members, and refuses every archive that two readers could take for two trees.
+ *
+ * Guarantees: headers, pax and GNU records are consistent; each member's data is consumed exactly; the end marker is there and
+ * nothing but zeros follows it.
+ * Does not guarantee: that names are safe or members fit together; entry-rules.ts does.
+ */
+import { parseAclText } from './acl.ts';
+import type { ByteQueue } from './byte-queue.ts';
+import { BLOCK, checkId, type Header, isZeroBlock, parseHeader } from './header.ts';
+import { parseDecimal, parseTime, type Time } from './numbers.ts';
+import { type PaxRecord, parsePax } from './pax.ts';
+import { refusal } from './refusal.ts';
+import {
+  checkSparse,
+  oldGnuExtended,
+  oldGnuRealSize,
+  parseSparseList,
+  readOldGnuPairs,
+  type SparseMap,
+  SparseMapReader,
+} from './sparse.ts';
+import type { Xattr } from './syscalls.ts';
+
+export type MemberType = 'file' | 'directory' | 'symlink' | 'hardlink' | 'device' | 'fifo';
+
+export interface Member {
+  readonly type: MemberType;
+  /** Raw, as in the archive. */
+  readonly name: Buffer;
+  readonly linkName: Buffer;
+  /** Permission bits with setuid, setgid and sticky. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly mtime: Time;
+  /** Bytes of data to be read with `data()`. */
+  readonly dataBytes: number;
+  /** Size of the file once written. */
+  readonly size: number;
+  readonly sparse: SparseMap | null;
+  readonly xattrs: readonly Xattr[];
+  /** Metadata that Linux has no place for, by stable reason; reported, never dropped in silence. */
+  readonly ignored: readonly string[];
+}
+
+/** Largest pax or GNU record, bytes. */
+export const MAX_RECORD = 1_048_576;
+const EMPTY = Buffer.alloc(0);
+
+/** Metadata gathered from the headers in front of a member. */
+interface Pending {
+  pax: PaxRecord[] | null;
+  longName: Buffer | null;
+  longLink: Buffer | null;
+  ignored: string[];
+}
+
+const nothingPending = (): Pending => ({ pax: null, longName: null, longLink: null, ignored: [] });
+
+export class TarReader {
+  readonly #queue: ByteQueue;
+  readonly #globals = new Map<string, Buffer>();
+  #dataLeft = 0;
+  #padding = 0;
+  #last: Buffer | null = null;
+
+  constructor(queue: ByteQueue) {
+    this.#queue = queue;
+  }
+
+  /** The next member, or null after a complete end marker. The data of the member before is skipped if it was not read. */
+  async next(): Promise<Member | null> {
+    if (this.#dataLeft > 0 || this.#padding > 0) await this.#skipData();
+    const pending = nothingPending();
+    for (;;) {
+      const block = await this.#block();
+      if (isZeroBlock(block)) {
+        if (
+          pending.pax !== null ||
+          pending.longName !== null ||
+          pending.longLink !== null ||
+          pending.ignored.length > 0
+        )
+          throw refusal(
+            'ARCHIVE_REFUSED',
+            'metadata-at-end',
+            'the archive ends with metadata that belongs to no entry',
+            this.#last,
+          );
+        await this.#finish();
+        return null;
+      }
+      const header = parseHeader(block);
+      if (await this.#takeMetadata(header, pending)) continue;
+      return await this.#member(header, Buffer.from(block), pending);
+    }
+  }
+
+  /** The next piece of the current member's data, valid until the next call; null when all was given. */
+  async data(max: number): Promise<Buffer | null> {
+    if (this.#dataLeft === 0) {
+      if (this.#padding > 0) await this.#skipData();
+      return null;
+    }
+    const piece = await this.#queue.some(Math.min(max, this.#dataLeft));
+    if (piece === null)
+      throw refusal('ARCHIVE_TRUNCATED', 'truncated-body', 'the archive ends inside a file', this.#last);
+    this.#dataLeft -= piece.length;
+    return piece;
+  }
+
+  /** Whether the rest of the current member's data can be had as one piece without waiting. */
+  wholeData(): Buffer | null {
+    if (this.#queue.available < this.#dataLeft + this.#padding) return null;
+    const piece = this.#queue.read(this.#dataLeft);
+    this.#queue.read(this.#padding);
+    this.#dataLeft = 0;
+    this.#padding = 0;
+    return piece;
+  }
+
+  async #block(): Promise<Buffer> {
+    if (this.#queue.available < BLOCK && !(await this.#queue.need(BLOCK))) {
+      if (this.#queue.available > 0)
+        throw refusal('ARCHIVE_TRUNCATED', 'truncated-header', 'the archive ends inside a header', this.#last);
+      throw refusal('ARCHIVE_TRUNCATED', 'missing-end', 'the archive has no end marker', this.#last);
+    }
+    return this.#queue.read(BLOCK);
+  }
+
+  /** Two zero blocks, then zeros alone. */
+  async #finish(): Promise<void> {
+    if (!isZeroBlock(await this.#block()))
+      throw refusal('ARCHIVE_REFUSED', 'lone-zero-block', 'a single zero block stands between entries', this.#last);
+    for (;;) {
+      const rest = await this.#queue.some(1_048_576);
+      if (rest === null) return;
+      for (const byte of rest)
+        if (byte !== 0)
+          throw refusal('ARCHIVE_REFUSED', 'data-after-end', 'data follows the end of the archive', this.#last);
+    }
+  }
+
+  async #skipData(): Promise<void> {
+    this.#dataLeft += this.#padding;
+    this.#padding = 0;
+    while ((await this.data(1_048_576)) !== null);
+  }
+
+  async #record(header: Header): Promise<Buffer> {
+    if (header.size > MAX_RECORD)
+      throw refusal('ARCHIVE_LIMIT', 'record-size', 'a metadata record is larger than 1 MiB', header.name);
+    const padded = Math.ceil(header.size / BLOCK) * BLOCK;
+    if (!(await this.#queue.need(padded)))
+      throw refusal('ARCHIVE_TRUNCATED', 'truncated-meta', 'the archive ends inside a metadata record', header.name);
+    return Buffer.from(this.#queue.read(padded).subarray(0, header.size));
+  }
+
+  /** True when the header was metadata for the next member. */
+  async #takeMetadata(header: Header, pending: Pending): Promise<boolean> {
+    switch (header.type) {
+      case 'x':
+      case 'X': {
+        if (pending.pax !== null)
+          throw refusal('ARCHIVE_REFUSED', 'two-pax-headers', 'one entry has two pax headers', header.name);
+        if (pending.longName !== null || pending.longLink !== null) throw mixed(header.name);
+        pending.pax = parsePax(await this.#record(header), header.name);
+        return true;
+      }
+      case 'g': {
+        if (pending.pax !== null || pending.longName !== null || pending.longLink !== null)
+          throw refusal(
+            'ARCHIVE_REFUSED',
+            'metadata-order',
+            'a global header stands between an entry and its metadata',
+            header.name,
+          );
+        this.#setGlobals(parsePax(await this.#record(header), header.name), header.name);
+        return true;
+      }
+      case 'L':
+      case 'K': {
+        if (pending.pax !== null) throw mixed(header.name);
+        const which = header.type === 'L' ? 'longName' : 'longLink';
+        if (pending[which] !== null)
+          throw refusal('ARCHIVE_REFUSED', 'two-long-names', 'one entry has two long names', header.name);
+        pending[which] = longName(await this.#record(header), header.name);
+        return true;
+      }
+      case 'V':
+        if (header.size !== 0)
+          throw refusal('ARCHIVE_REFUSED', 'label-with-data', 'a volume label has data', header.name);
+        return true;
+      case 'A':
+        await this.#record(header);
+        pending.ignored.push('solaris-acl');
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  #setGlobals(records: readonly PaxRecord[], entry: Buffer): void {
+    for (const { key, value } of records) {
+      if (FORBIDDEN_GLOBAL.test(key))
+        throw refusal('ARCHIVE_REFUSED', 'global-name', `a global pax header sets ${key}`, entry);
+      if (value.length === 0) this.#globals.delete(key);
+      else this.#globals.set(key, value);
+    }
+  }
+
+  async #member(header: Header, block: Buffer, pending: Pending): Promise<Member> {
+    const attributes = readAttributes(header, pending, this.#globals);
+    this.#last = attributes.name;
+    const type = memberType(header, attributes.name);
+    let stored = attributes.size;
+    let sparse: SparseMap | null = null;
+    if (type !== 'file') {
+      if (stored !== 0 && header.type !== 'D')
+        throw refusal('ARCHIVE_REFUSED', 'size-on-non-file', 'an entry that is not a file has a size', attributes.name);
+    } else if (header.type === 'S') sparse = await this.#oldGnuSparse(block, stored, attributes.name);
+    else if (attributes.sparse.size > 0) {
+      const read = await this.#paxSparse(attributes, stored);
+      sparse = read.map;
+      stored = read.dataBytes;
+    }
+    if (header.type === 'S' && attributes.sparse.size > 0) throw mixed(attributes.name);
+    const directoryData = type === 'directory' ? stored : 0;
+    this.#dataLeft = stored;
+    this.#padding = (BLOCK - (stored % BLOCK)) % BLOCK;
+    if (directoryData > 0) await this.#skipData();
+    return {
+      type,
+      name: attributes.name,
+      linkName: attributes.linkName,
+      mode: header.mode & 0o7777,
+      uid: attributes.uid,
+      gid: attributes.gid,
+      mtime: attributes.mtime,
+      dataBytes: directoryData > 0 ? 0 : stored,
+      size: sparse === null ? stored : sparse.realSize,
+      sparse,
+      xattrs: attributes.xattrs,
+      ignored: directoryData > 0 ? [...pending.ignored, 'gnu-dumpdir'] : pending.ignored,
+    };
+  }
+
+  async #oldGnuSparse(block: Buffer, stored: number, entry: Buffer): Promise<SparseMap> {
+    const segments: number[] = [];
+    const realSize = oldGnuRealSize(block, entry);
+    readOldGnuPairs(block, 386, 4, segments, entry);
+    for (let more = oldGnuExtended(block, true); more; ) {
+      if (segments.length > 2_000_000)
+        throw refusal('ARCHIVE_LIMIT', 'sparse-segments', 'a sparse file has too many segments', entry);
+      const extension = await this.#block();
+      readOldGnuPairs(extension, 0, 21, segments, entry);
+      more = oldGnuExtended(extension, false);
+    }
+    return checkSparse(segments, realSize, stored, entry);
+  }
+
+  async #paxSparse(attributes: Attributes, stored: number): Promise<{ map: SparseMap; dataBytes: number }> {
+    const { sparse, name } = attributes;
+    const text = (key: string): string => sparse.get(`GNU.sparse.${key}`) ?? '';
+    if (text('major') !== '') {
+      if (text('major') !== '1' || text('minor') !== '0' || sparse.has('GNU.sparse.map'))
+        throw refusal('ARCHIVE_REFUSED', 'sparse-format', 'a sparse file has an unknown format', name);
+      const realSize = parseDecimal(text('realsize'));
+      if (realSize === null) throw refusal('ARCHIVE_REFUSED', 'sparse-map', 'a sparse file has no size', name);
+      const reader = new SparseMapReader(name);
+      let used = 0;
+      for (let complete = false; !complete; ) {
+        used += BLOCK;
+        if (used > stored)
+          throw refusal('ARCHIVE_REFUSED', 'sparse-map', 'the map of a sparse file is malformed', name);
+        complete = reader.push(await this.#block());
+      }
+      return { map: checkSparse(reader.segments, realSize, stored - used, name), dataBytes: stored - used };
+    }
+    const realSize = parseDecimal(text('size'));
+    if (realSize === null) throw refusal('ARCHIVE_REFUSED', 'sparse-map', 'a sparse file has no size', name);
+    const segments = parseSparseList(text('map'), name);
+    const blocks = sparse.get('GNU.sparse.numblocks');
+    if (blocks !== undefined && parseDecimal(blocks) !== segments.length / 2)
+      throw refusal('ARCHIVE_REFUSED', 'sparse-map', 'the map of a sparse file is malformed', name);
+    return { map: checkSparse(segments, realSize, stored, name), dataBytes: stored };
+  }
+}
+
+const mixed = (entry: Buffer): Error =>
+  refusal('ARCHIVE_REFUSED', 'pax-and-gnu', 'one entry has pax and GNU metadata', entry);
+
+/** Keys that decide where or what a member is: never for more than one member. */
+const FORBIDDEN_GLOBAL =
+  /^(path|linkpath|size|GNU\.sparse\..*|SCHILY\.(xattr|acl)\..*|LIBARCHIVE\.xattr\..*|SCHILY\.filetype|SCHILY\.realsize)$/;
+
+function longName(record: Buffer, entry: Buffer): Buffer {
+  const end = record.indexOf(0);
+  if (end < 0) return record;
+  for (let index = end; index < record.length; index += 1)
+    if (record[index] !== 0) throw refusal('ARCHIVE_REFUSED', 'nul-in-name', 'a long name has a NUL inside', entry);
+  return record.subarray(0, end);
+}
+
+function memberType(header: Header, name: Buffer): MemberType {
+  switch (header.type) {
+    case '0':
+    case '7':
+      // Before ustar a directory was a file whose name ends in a slash.
+      return header.name[header.name.length - 1] === 0x2f && header.size === 0 ? 'directory' : 'file';
+    case 'S':
+      return 'file';
+    case '1':
+      return 'hardlink';
+    case '2':
+      return 'symlink';
+    case '3':
+    case '4':
+      return 'device';
+    case '5':
+    case 'D':
+      return 'directory';
+    case '6':
+      return 'fifo';
+    default:
+      throw refusal('ARCHIVE_REFUSED', 'unknown-type', 'an entry has an unknown type', name);
+  }
+}
+
+interface Attributes {
+  name: Buffer;
+  linkName: Buffer;
+  size: number;
+  uid: number;
+  gid: number;
+  mtime: Time;
+  xattrs: Xattr[];
+  /** Values of GNU.sparse keys. */
+  sparse: Map<string, string>;
+}
+
+function readAttributes(header: Header, pending: Pending, globals: ReadonlyMap<string, Buffer>): Attributes {
+  const result: Attributes = {
+    name: pending.longName ?? header.name,
+    linkName: pending.longLink ?? header.linkName,
+    size: header.size,
+    uid: header.uid,
+    gid: header.gid,
+    mtime: { seconds: header.mtime, nanoseconds: 0 },
+    xattrs: [],
+    sparse: new Map(),
+  };
+  for (const [key, value] of globals) applyRecord(result, key, value);
+  if (pending.pax !== null) {
+    const pairs: string[] = [];
+    for (const { key, value } of pending.pax) {
+      if (key === 'GNU.sparse.offset' || key === 'GNU.sparse.numbytes') sparsePair(pairs, key, value, result.name);
+      else applyRecord(result, key, value);
+    }
+    if (pairs.length > 0) {
+      if (result.sparse.has('GNU.sparse.map'))
+        throw refusal('ARCHIVE_REFUSED', 'sparse-map', 'a sparse file has two maps', result.name);
+      result.sparse.set('GNU.sparse.map', pairs.join(','));
+    }
+    const name = result.sparse.get('GNU.sparse.name');
+    if (name !== undefined) result.name = Buffer.from(name, 'latin1');
+    finishXattrs(result);
+  }
+  if (result.name.includes(0) || result.linkName.includes(0))
+    throw refusal('ARCHIVE_REFUSED', 'nul-in-name', 'a name has a NUL inside', result.name);
+  return result;
+}
+
+function sparsePair(pairs: string[], key: string, value: Buffer, entry: Buffer): void {
+  const wanted = pairs.length % 2 === 0 ? 'GNU.sparse.offset' : 'GNU.sparse.numbytes';
+  if (key !== wanted) throw refusal('ARCHIVE_REFUSED', 'sparse-map', 'the map of a sparse file is malformed', entry);
+  pairs.push(value.toString('latin1'));
+}
+
+function applyRecord(result: Attributes, key: string, value: Buffer): void {
+  const bad = (rule: string): Error =>
+    refusal(
+      'ARCHIVE_REFUSED',
+      rule,
+      `the pax key ${key.replace(/[^ -~]/g, '?').slice(0, 80)} has a malformed value`,
+      result.name,
+    );
+  switch (key) {
+    case 'path':
+      if (value.length > 0) result.name = value;
+      return;
+    case 'linkpath':
+      if (value.length > 0) result.linkName = value;
+      return;
+    case 'size':
+    case 'uid':
+    case 'gid': {
+      if (value.length === 0) return;
+      const number = parseDecimal(value.toString('latin1'));
+      if (number === null) throw bad('pax-bad-number');
+      result[key] = key === 'size' ? number : checkId(number, result.name);
+      return;
+    }
+    case 'mtime': {
+      if (value.length === 0) return;
+      const time = parseTime(value.toString('latin1'));
+      if (time === null) throw bad('pax-bad-time');
+      result.mtime = time;
+      return;
+    }
+    default:
+      if (key.startsWith('GNU.sparse.')) result.sparse.set(key, value.toString('latin1'));
+      else if (key.startsWith('SCHILY.xattr.')) result.xattrs.push({ name: decodeName(key.slice(13)), value });
+      else if (key === 'SCHILY.acl.access' || key === 'SCHILY.acl.default') {
+        const acl = parseAclText(value.toString('latin1'));
+        if (acl === null) throw bad('pax-bad-acl');
+        result.xattrs.push({
+          name: Buffer.from(key === 'SCHILY.acl.access' ? 'system.posix_acl_access' : 'system.posix_acl_default'),
+          value: acl,
+        });
+      } else if (key.startsWith('LIBARCHIVE.xattr.'))
+        result.xattrs.push({ name: decodeUrl(key.slice(17)), value: Buffer.from(value.toString('latin1'), 'base64') });
+  }
+}
+
+/** GNU tar writes `=` in an attribute's name as `%3D` and `%` as `%25`. */
+const decodeName = (name: string): Buffer => Buffer.from(name.replaceAll('%3D', '=').replaceAll('%25', '%'), 'latin1');
+const decodeUrl = (name: string): Buffer =>
+  Buffer.from(
+    name.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))),
+    'latin1',
+  );
+
+/** One attribute may be given in up to three spellings; the binary one decides. */
+function finishXattrs(result: Attributes): void {
+  const byName = new Map<string, Xattr>();
+  for (const xattr of result.xattrs) {
+    const name = xattr.name.toString('latin1');
+    if (name === '' || name.includes('\0') || name.length > 255 || xattr.value.length > 65_536)
+      throw refusal(
+        'ARCHIVE_REFUSED',
+        'bad-xattr',
+        'an extended attribute has an impossible name or size',
+        result.name,
+      );
+    if (!byName.has(name)) byName.set(name, xattr);
+  }
+  result.xattrs = [...byName.values()];
+}
+
+export const NO_BYTES = EMPTY;
