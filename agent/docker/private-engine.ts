@@ -20,8 +20,8 @@ export interface EngineHandle {
   readonly dockerHost: string;
   /** True when it was started here, and `stop` ends it. */
   readonly isPrivate: boolean;
-  /** Ends a private engine, and its containers with it; nothing for any other. */
-  stop(): Promise<void>;
+  /** Ends a private engine, and its containers with it; nothing for any other. SIGKILL leaves the containers running. */
+  stop(signal?: 'SIGTERM' | 'SIGKILL'): Promise<void>;
 }
 
 export interface EnsureEngineOptions {
@@ -68,6 +68,17 @@ const START_MS = 60_000;
 const STOP_MS = 30_000;
 const POLL_MS = 50;
 
+interface Places {
+  readonly directory: string;
+  /** Where sockets are; short. */
+  readonly sockets: string;
+  readonly socket: string;
+  readonly execRoot: string;
+  readonly dataRoot: string;
+  readonly pidFile: string;
+  readonly logFile: string;
+}
+
 /**
  * Starts dockerd in a directory of its own, or goes on with one that was started there before.
  * @throws RefloatError `ENGINE_UNAVAILABLE` with the end of its log
@@ -76,65 +87,43 @@ export async function startPrivateEngine(
   directory: string,
   say: (line: string) => void = () => undefined,
 ): Promise<EngineHandle> {
-  mkdirSync(directory, { recursive: true, mode: 0o711 });
-  const place = shortPlace(directory);
-  const socket = join(place, 'docker.sock');
-  const dockerHost = `unix://${socket}`;
-  const pidFile = join(directory, 'dockerd.pid');
-  const logFile = join(directory, 'dockerd.log');
+  const places = placesFor(directory);
   const handle: EngineHandle = {
-    dockerHost,
+    dockerHost: `unix://${places.socket}`,
     isPrivate: true,
-    stop: async () => stopPrivateEngine(pidFile, place, directory),
+    stop: async (signal = 'SIGTERM') => stopPrivateEngine(places, signal),
   };
-  const running = runningDockerd(pidFile, directory);
-  if (running === null) {
-    rmSync(pidFile, { force: true });
-    rmSync(socket, { force: true });
+  const failed = new AbortController();
+  if (runningDockerd(places) === null) {
+    rmSync(places.pidFile, { force: true });
+    rmSync(places.socket, { force: true });
     say(`starting a private Docker engine in ${directory}`);
-    const log = openSync(logFile, 'a', 0o600);
+    const log = openSync(places.logFile, 'a', 0o600);
     // Detached, so that Ctrl-C in a terminal ends us first, and us it.
-    const child = spawn(findProgram('dockerd') ?? 'dockerd', daemonArguments(directory, place, socket, pidFile), {
+    const child = spawn(findProgram('dockerd') ?? 'dockerd', daemonArguments(places), {
       detached: true,
       stdio: ['ignore', log, log],
     });
     closeSync(log);
     child.unref();
-    const failed = new AbortController();
     child.once('error', (error) => failed.abort(error));
     child.once('exit', (code, signal) => failed.abort(new Error(`dockerd ended with ${signal ?? `code ${code}`}`)));
-    await untilItAnswers(dockerHost, logFile, failed.signal);
-    return handle;
   }
-  await untilItAnswers(dockerHost, logFile, AbortSignal.timeout(START_MS));
+  await untilItAnswers(handle.dockerHost, places.logFile, failed.signal);
   return handle;
 }
 
-function daemonArguments(directory: string, place: string, socket: string, pidFile: string): string[] {
-  const network = ['--bridge=none', '--iptables=false', '--ip6tables=false', '--ip-forward=false', '--ip-masq=false'];
+function daemonArguments(places: Places): string[] {
   // An empty configuration, so that the host's own /etc/docker/daemon.json cannot contradict the arguments.
-  writeFileSync(join(directory, 'daemon.json'), '{}');
-  const configuration = ['--config-file', join(directory, 'daemon.json')];
-  const places = [
-    '--data-root',
-    join(directory, 'data'),
-    '--exec-root',
-    join(place, 'x'),
-    '--pidfile',
-    pidFile,
-    '--host',
-    `unix://${socket}`,
-  ];
+  const configuration = join(places.directory, 'daemon.json');
+  writeFileSync(configuration, '{}');
   // If a containerd of the host runs, dockerd uses it; there, only a namespace of our own keeps our containers apart.
-  const name = `refloat-${hashOf(directory)}`;
+  const name = `refloat-${hashOf(places.directory)}`;
   return [
-    ...network,
-    ...configuration,
-    ...places,
-    '--containerd-namespace',
-    name,
-    '--containerd-plugins-namespace',
-    `${name}-plugins`,
+    ...['--bridge=none', '--iptables=false', '--ip6tables=false', '--ip-forward=false', '--ip-masq=false'],
+    ...['--config-file', configuration, '--data-root', places.dataRoot, '--exec-root', places.execRoot],
+    ...['--pidfile', places.pidFile, '--host', `unix://${places.socket}`],
+    ...['--containerd-namespace', name, '--containerd-plugins-namespace', `${name}-plugins`],
   ];
 }
 
@@ -142,22 +131,34 @@ function daemonArguments(directory: string, place: string, socket: string, pidFi
  * Where sockets go: a path of a socket has at most 107 bytes, and containerd puts some of its own deep below exec-root.
  * Within the directory if that is short; else below /run, by a name made from the directory's.
  */
-function shortPlace(directory: string): string {
-  const place = directory.length <= 40 ? directory : join('/run', `refloat-${hashOf(directory)}`);
-  mkdirSync(place, { recursive: true, mode: 0o711 });
-  return place;
+function placesFor(directory: string): Places {
+  const sockets = directory.length <= 40 ? directory : join('/run', `refloat-${hashOf(directory)}`);
+  for (const place of new Set([directory, sockets])) mkdirSync(place, { recursive: true, mode: 0o711 });
+  return {
+    directory,
+    sockets,
+    socket: join(sockets, 'docker.sock'),
+    execRoot: join(sockets, 'x'),
+    dataRoot: join(directory, 'data'),
+    pidFile: join(directory, 'dockerd.pid'),
+    logFile: join(directory, 'dockerd.log'),
+  };
 }
 
 function hashOf(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 12);
 }
 
-/** The process in the pid file, if it lives and is a dockerd of this directory: the number may be another process's by now. */
-function runningDockerd(pidFile: string, directory: string): number | null {
+function runningDockerd(places: Places): number | null {
+  return processIn(places.pidFile, 'dockerd', places.dataRoot);
+}
+
+/** The process in a pid file, if it lives and is what was started here: the number may be another process's by now. */
+function processIn(pidFile: string, program: string, argument: string): number | null {
   try {
     const pid = Number(readFileSync(pidFile, 'utf8').trim());
     const commandLine = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-    return commandLine[0]?.endsWith('dockerd') === true && commandLine.includes(join(directory, 'data')) ? pid : null;
+    return commandLine[0]?.endsWith(program) === true && commandLine.includes(argument) ? pid : null;
   } catch {
     return null;
   }
@@ -188,22 +189,25 @@ async function untilItAnswers(dockerHost: string, logFile: string, failed: Abort
   );
 }
 
-async function stopPrivateEngine(pidFile: string, place: string, directory: string): Promise<void> {
-  const pid = runningDockerd(pidFile, directory);
-  if (pid !== null) {
-    process.kill(pid, 'SIGTERM');
-    await untilGone(pidFile, directory, pid);
-  }
-  if (place !== directory) rmSync(place, { recursive: true, force: true });
+async function stopPrivateEngine(places: Places, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+  const dockerd = runningDockerd(places);
+  if (dockerd !== null) await end(dockerd, signal);
+  if (signal === 'SIGKILL') return;
+  // dockerd takes its containerd with it, unless dockerd itself was killed.
+  const containerd = join(places.execRoot, 'containerd');
+  const orphan = processIn(join(containerd, 'containerd.pid'), 'containerd', join(containerd, 'containerd.toml'));
+  if (orphan !== null) await end(orphan, signal);
+  if (places.sockets !== places.directory) rmSync(places.sockets, { recursive: true, force: true });
 }
 
-async function untilGone(pidFile: string, directory: string, pid: number): Promise<void> {
+async function end(pid: number, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+  process.kill(pid, signal);
   const until = performance.now() + STOP_MS;
   while (performance.now() < until) {
     if (!isThere(pid)) return;
     await delay(POLL_MS);
   }
-  if (runningDockerd(pidFile, directory) === pid) process.kill(pid, 'SIGKILL');
+  process.kill(pid, 'SIGKILL');
   while (isThere(pid)) await delay(POLL_MS);
 }
 
