@@ -29,7 +29,7 @@ try {
   undo.push(server.stop);
   const engine = await startTestEngine();
   undo.push(engine.stop);
-  await buildTestImage(engine.engine);
+  await buildTestImage(engine.dockerHost);
   process.exitCode = await runTests({
     REFLOAT_TEST_DATABASE_URL: server.url,
     REFLOAT_TEST_DOCKER_HOST: engine.dockerHost,
