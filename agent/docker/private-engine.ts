@@ -97,6 +97,7 @@ export async function startPrivateEngine(
   if (runningDockerd(places) === null) {
     rmSync(places.pidFile, { force: true });
     rmSync(places.socket, { force: true });
+    await endOrphan(places);
     say(`starting a private Docker engine in ${directory}`);
     const log = openSync(places.logFile, 'a', 0o600);
     // Detached, so that Ctrl-C in a terminal ends us first, and us it.
@@ -193,11 +194,20 @@ async function stopPrivateEngine(places: Places, signal: 'SIGTERM' | 'SIGKILL'):
   const dockerd = runningDockerd(places);
   if (dockerd !== null) await end(dockerd, signal);
   if (signal === 'SIGKILL') return;
-  // dockerd takes its containerd with it, unless dockerd itself was killed.
-  const containerd = join(places.execRoot, 'containerd');
-  const orphan = processIn(join(containerd, 'containerd.pid'), 'containerd', join(containerd, 'containerd.toml'));
-  if (orphan !== null) await end(orphan, signal);
+  await endOrphan(places);
   if (places.sockets !== places.directory) rmSync(places.sockets, { recursive: true, force: true });
+}
+
+/**
+ * dockerd takes its containerd with it, unless dockerd itself was killed. The next dockerd would wait for the old one in vain
+ * if its pid file names a process that has ended but that nobody has waited for yet.
+ */
+async function endOrphan(places: Places): Promise<void> {
+  const directory = join(places.execRoot, 'containerd');
+  const pidFile = join(directory, 'containerd.pid');
+  const orphan = processIn(pidFile, 'containerd', join(directory, 'containerd.toml'));
+  if (orphan !== null) await end(orphan, 'SIGTERM');
+  rmSync(pidFile, { force: true });
 }
 
 async function end(pid: number, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
