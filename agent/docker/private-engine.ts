@@ -6,7 +6,7 @@
  * Does not guarantee: that a private engine ends when this process is killed; the next start with the same directory finds it and
  * goes on with it.
  */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -195,6 +195,7 @@ async function stopPrivateEngine(places: Places, signal: 'SIGTERM' | 'SIGKILL'):
   if (dockerd !== null) await end(dockerd, signal);
   if (signal === 'SIGKILL') return;
   await endOrphan(places);
+  unmountBelow([places.directory, places.sockets]);
   if (places.sockets !== places.directory) rmSync(places.sockets, { recursive: true, force: true });
 }
 
@@ -208,6 +209,16 @@ async function endOrphan(places: Places): Promise<void> {
   const orphan = processIn(pidFile, 'containerd', join(directory, 'containerd.toml'));
   if (orphan !== null) await end(orphan, 'SIGTERM');
   rmSync(pidFile, { force: true });
+}
+
+/** A dockerd that was killed leaves mounts behind, of its data directory on itself and of containers' file systems. */
+function unmountBelow(directories: readonly string[]): void {
+  const mounted = readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .flatMap((line) => line.split(' ')[4] ?? [])
+    .filter((point) => directories.some((directory) => point.startsWith(`${directory}/`)));
+  // The one mounted last first.
+  for (const point of mounted.reverse()) spawnSync('umount', ['-l', point], { stdio: 'ignore' });
 }
 
 async function end(pid: number, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
