@@ -75,6 +75,7 @@ export function spaceRefusals(fileSystems: readonly FileSystemSpace[]): RefloatE
   });
 }
 
-function existingParent(path: string): string {
+/** The path itself, or the nearest directory above it that is there. */
+export function existingParent(path: string): string {
   return statOrNull(path) === null && path !== '/' ? existingParent(dirname(path)) : path;
 }

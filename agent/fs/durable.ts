@@ -23,7 +23,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { RefloatError } from '../../db/errors.ts';
-import { exchangePaths, syncFileSystemOf } from './native.ts';
+import { exchangePaths, renameWithoutReplacing, syncFileSystemOf } from './native.ts';
 
 /** Makes names that were added to or removed from a directory durable. */
 export function syncDirectory(path: string): void {
@@ -95,11 +95,31 @@ export function renameDurably(from: string, to: string): void {
   if (dirname(from) !== dirname(to)) syncDirectory(dirname(from));
 }
 
-/** Exchanges two directories in one step and makes both parents durable. Neither path is ever missing. */
-export function exchangeDurably(a: string, b: string): void {
-  exchangePaths(a, b);
-  syncDirectory(dirname(a));
-  if (dirname(a) !== dirname(b)) syncDirectory(dirname(b));
+/** Exchanges two names in one step; neither is ever missing. False where the file system cannot; then nothing was done. Not synced. */
+export function exchangeNames(a: Buffer, b: Buffer): boolean {
+  try {
+    exchangePaths(a, b);
+    return true;
+  } catch (error) {
+    if (isUnsupported(error)) return false;
+    throw error;
+  }
+}
+
+/** Renames, refusing to replace anything where the file system can refuse. Not synced. */
+export function moveName(from: Buffer, to: Buffer): void {
+  try {
+    renameWithoutReplacing(from, to);
+  } catch (error) {
+    if (!isUnsupported(error)) throw error;
+    if (identify(to) !== null) throw error;
+    renameSync(from, to);
+  }
+}
+
+function isUnsupported(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException).code;
+  return code === 'EINVAL' || code === 'ENOSYS' || code === 'EOPNOTSUPP';
 }
 
 /** Creates one directory; fine if a directory is there already. Returns whether it was created. */
@@ -123,7 +143,7 @@ export function makeDirectoriesDurably(path: string, mode = 0o755): string[] {
 }
 
 /** Removes a directory if it is empty; true if it is gone now. */
-export function removeEmptyDirectory(path: string): boolean {
+export function removeEmptyDirectory(path: string | Buffer): boolean {
   try {
     rmdirSync(path);
   } catch (error) {
@@ -132,7 +152,7 @@ export function removeEmptyDirectory(path: string): boolean {
     if (code === 'ENOTEMPTY' || code === 'EEXIST') return false;
     throw error;
   }
-  syncDirectory(dirname(path));
+  syncDirectory(dirname(path.toString()));
   return true;
 }
 
@@ -154,7 +174,7 @@ export interface Identity {
 }
 
 /** The identity of what lies at a path (a symbolic link is not followed), or null. */
-export function identify(path: string): Identity | null {
+export function identify(path: string | Buffer): Identity | null {
   const stat = lstatSync(path, { throwIfNoEntry: false, bigint: true });
   return stat === undefined ? null : { dev: String(stat.dev), ino: String(stat.ino) };
 }
@@ -166,26 +186,4 @@ export function sameIdentity(a: Identity | null, b: Identity | null): boolean {
 /** `lstat`, or null if there is nothing. */
 export function statOrNull(path: string): Stats | null {
   return lstatSync(path, { throwIfNoEntry: false }) ?? null;
-}
-
-/**
- * Whether the file system of a directory can exchange two names in one step; found out by doing it with two empty
- * directories inside `directory`, which must be private to us.
- */
-export function canExchange(directory: string): boolean {
-  const a = join(directory, '.exchange-a');
-  const b = join(directory, '.exchange-b');
-  try {
-    mkdirSync(a);
-    mkdirSync(b);
-    exchangePaths(a, b);
-    return true;
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'EINVAL' || code === 'ENOSYS' || code === 'EOPNOTSUPP') return false;
-    throw error;
-  } finally {
-    rmSync(a, { recursive: true, force: true });
-    rmSync(b, { recursive: true, force: true });
-  }
 }

@@ -51,3 +51,8 @@ export function mountOf(mounts: readonly Mount[], path: string): Mount {
 export function mountsWithin(mounts: readonly Mount[], path: string): Mount[] {
   return mounts.filter((mount) => mount.mountPoint === path || isInside(path, mount.mountPoint));
 }
+
+/** Whether a file system is mounted right at this path. */
+export function isMountPoint(path: string): boolean {
+  return readMounts().some((mount) => mount.mountPoint === path);
+}

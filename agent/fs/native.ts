@@ -5,18 +5,36 @@ import koffi from 'koffi';
 
 const libc = koffi.load('libc.so.6');
 const renameat2 = libc.func(
-  'int renameat2(int olddirfd, const char *oldpath, int newdirfd, const char *newpath, unsigned int flags)',
+  'int renameat2(int olddirfd, const void *oldpath, int newdirfd, const void *newpath, unsigned int flags)',
 );
 const syncfs = libc.func('int syncfs(int fd)');
 const flock = libc.func('int flock(int fd, int operation)');
 
 const AT_FDCWD = -100;
+const RENAME_NOREPLACE = 1;
 const RENAME_EXCHANGE = 2;
 const LOCK_EXCLUSIVE_NOT_BLOCKING = 2 | 4;
 
 /** Exchanges two paths in one step (renameat2(2), RENAME_EXCHANGE). Throws an error with `code`, for example `EINVAL` where the file system cannot. */
-export function exchangePaths(a: string, b: string): void {
-  check(renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE) as number, 'renameat2', a);
+export function exchangePaths(a: Buffer, b: Buffer): void {
+  check(
+    renameat2(AT_FDCWD, terminated(a), AT_FDCWD, terminated(b), RENAME_EXCHANGE) as number,
+    'renameat2',
+    a.toString(),
+  );
+}
+
+/** Renames if nothing has the new name yet (RENAME_NOREPLACE); throws `EEXIST` otherwise, `EINVAL` where the file system cannot. */
+export function renameWithoutReplacing(from: Buffer, to: Buffer): void {
+  check(
+    renameat2(AT_FDCWD, terminated(from), AT_FDCWD, terminated(to), RENAME_NOREPLACE) as number,
+    'renameat2',
+    from.toString(),
+  );
+}
+
+function terminated(path: Buffer): Buffer {
+  return Buffer.concat([path, Buffer.alloc(1)]);
 }
 
 /** Writes everything of the file system that `fd` lies on to the disk (syncfs(2)); reports write-back errors since the fd was opened. */

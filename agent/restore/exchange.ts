@@ -1,132 +1,125 @@
 /**
- * The exchange of one volume's live and staged directory, forwards and back, from wherever a crash left it.
+ * The exchange of one volume: its live and its staged directory change places, or, where the volume is itself a mount
+ * point and cannot be renamed, their entries do, one by one, and the metadata of the two roots.
  *
- * Disk, by inode (old = what was live, new = what was staged); `aside` is `<staging>.aside`:
- *
- * | state     | live                | staging | aside   |                                                     |
- * |-----------|---------------------|---------|---------|-----------------------------------------------------|
- * | before    | old                 | new     | –       |                                                     |
- * | aside     | missing or a stray  | new     | old     | only without RENAME_EXCHANGE; containers are stopped |
- * | moved-in  | new                 | –       | old     | only without RENAME_EXCHANGE                         |
- * | after     | new                 | old     | –       |                                                     |
- *
- * A stray is an empty directory that something made where `live` was missing for a moment (Docker makes missing bind
- * sources). Anything else is undecidable: nothing is touched, and a person must look.
+ * Guarantees: repeated after a crash at any moment, forwards or back, it ends with all of the volume new or all of it old,
+ * durably. What is neither the old nor the new inode is left alone, and the error says what was found.
  */
-
+import { readdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { RefloatError } from '../../db/errors.ts';
-import {
-  exchangeDurably,
-  identify,
-  removeEmptyDirectory,
-  renameDurably,
-  sameIdentity,
-  syncDirectory,
-} from '../fs/durable.ts';
-import { crashPoint } from './crash-point.ts';
-import type { Exchange } from './facts.ts';
+import { identify, syncDirectory } from '../fs/durable.ts';
+import { readRootMetadata, writeRootMetadata } from '../fs/root-metadata.ts';
+import { exchangePairBack, exchangePairForward, type Pair, probePair } from './exchange-pair.ts';
+import type { Exchange, ExchangedName, Target } from './facts.ts';
 
-export type ExchangeState = 'before' | 'aside' | 'moved-in' | 'after' | 'undecidable';
+/** Directories at the top of a volume that belong to the agent, or to the file system, and never change places. */
+export function staysInPlace(name: Buffer): boolean {
+  const text = name.toString('latin1');
+  return text.startsWith('.refloat-') || text === 'lost+found';
+}
+
+/** What will change places, by inode, before anything does; null where the live or the staged directory is missing. */
+export function planExchange(target: Target): Exchange | null {
+  const { volume, live, staging } = target;
+  const old = identify(live);
+  const fresh = identify(staging);
+  if (old === null || fresh === null) return null;
+  if (!target.mountPoint) return { volume, live, staging, names: [{ name: null, old, new: fresh }], roots: null };
+  const names = new Map<string, Buffer>();
+  for (const directory of [live, staging]) {
+    for (const name of readdirSync(directory, { encoding: 'buffer' })) {
+      if (!staysInPlace(name)) names.set(name.toString('base64'), name);
+    }
+  }
+  return {
+    volume,
+    live,
+    staging,
+    names: [...names].map(([name, bytes]) => ({
+      name,
+      old: identify(below(live, bytes)),
+      new: identify(below(staging, bytes)),
+    })),
+    roots: { old: readRootMetadata(live), new: readRootMetadata(staging) },
+  };
+}
+
+export type ExchangeState = 'before' | 'between' | 'after' | 'undecidable';
 
 /** Looks at the disk; changes nothing. */
 export function probeExchange(exchange: Exchange): ExchangeState {
-  const live = identify(exchange.live);
-  const staging = identify(exchange.staging);
-  const aside = identify(asidePath(exchange));
-  if (sameIdentity(live, exchange.old) && sameIdentity(staging, exchange.new) && aside === null) return 'before';
-  if (sameIdentity(live, exchange.new) && sameIdentity(staging, exchange.old) && aside === null) return 'after';
-  if (sameIdentity(aside, exchange.old)) {
-    if (sameIdentity(live, exchange.new) && staging === null) return 'moved-in';
-    if (!sameIdentity(live, exchange.new) && sameIdentity(staging, exchange.new)) return 'aside';
-  }
-  return 'undecidable';
+  const states = new Set(exchange.names.map((name, index) => probePair(pairOf(exchange, name, index))));
+  if (states.has('undecidable')) return 'undecidable';
+  if (states.size === 1 && states.has('before')) return 'before';
+  return states.size === 1 && states.has('after') ? 'after' : 'between';
 }
 
-/** Brings the new tree live, from any state but `undecidable`. */
+/** Brings the new tree live. @throws RefloatError `STATE_UNDECIDABLE` */
 export function exchangeForward(exchange: Exchange): void {
-  for (let state = probeExchange(exchange); state !== 'after'; state = probeExchange(exchange)) {
-    switch (state) {
-      case 'before':
-        if (exchangeInOneStep(exchange)) return;
-        renameDurably(exchange.live, asidePath(exchange));
-        crashPoint(`exchange:${exchange.volume}:aside`);
-        break;
-      case 'aside':
-        removeStray(exchange);
-        renameDurably(exchange.staging, exchange.live);
-        crashPoint(`exchange:${exchange.volume}:moved-in`);
-        break;
-      case 'moved-in':
-        renameDurably(asidePath(exchange), exchange.staging);
-        break;
-      case 'undecidable':
-        throw undecidable(exchange);
-    }
-  }
-  syncParents(exchange);
+  exchange.names.forEach((name, index) => {
+    if (!exchangePairForward(pairOf(exchange, name, index))) throw undecidable(exchange);
+  });
+  finish(exchange, 'new', 'old');
 }
 
-/** Brings the old tree back live, from any state but `undecidable`. */
+/** Brings the old tree back live. @throws RefloatError `STATE_UNDECIDABLE` */
 export function exchangeBack(exchange: Exchange): void {
-  for (let state = probeExchange(exchange); state !== 'before'; state = probeExchange(exchange)) {
-    switch (state) {
-      case 'after':
-        if (exchangeInOneStep(exchange)) return;
-        renameDurably(exchange.staging, asidePath(exchange));
-        crashPoint(`exchange-back:${exchange.volume}:moved-in`);
-        break;
-      case 'moved-in':
-        renameDurably(exchange.live, exchange.staging);
-        crashPoint(`exchange-back:${exchange.volume}:aside`);
-        break;
-      case 'aside':
-        removeStray(exchange);
-        renameDurably(asidePath(exchange), exchange.live);
-        break;
-      case 'undecidable':
-        throw undecidable(exchange);
-    }
+  exchange.names.forEach((name, index) => {
+    if (!exchangePairBack(pairOf(exchange, name, index))) throw undecidable(exchange);
+  });
+  finish(exchange, 'old', 'new');
+}
+
+/** Also when everything was found done: a process that was killed may have done it, and not have come to sync. */
+function finish({ live, staging, names, roots }: Exchange, nowLive: 'old' | 'new', nowStaged: 'old' | 'new'): void {
+  if (roots !== null) {
+    writeRootMetadata(live, roots[nowLive]);
+    writeRootMetadata(staging, roots[nowStaged]);
   }
-  syncParents(exchange);
+  const parents = names.some(({ name }) => name !== null) ? [live, staging] : [dirname(live), dirname(staging)];
+  for (const parent of parents) syncDirectory(parent);
 }
 
-/** An exchange that was found done may have been done by a process that was killed before it could sync. */
-function syncParents(exchange: Exchange): void {
-  syncDirectory(dirname(exchange.live));
-  syncDirectory(dirname(exchange.staging));
-}
-
-/** False where the file system cannot exchange two names; then nothing was done. */
-function exchangeInOneStep(exchange: Exchange): boolean {
-  try {
-    exchangeDurably(exchange.live, exchange.staging);
-    return true;
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'EINVAL' || code === 'ENOSYS' || code === 'EOPNOTSUPP') return false;
-    throw error;
+function pairOf({ live, staging }: Exchange, { name, old, new: fresh }: ExchangedName, index: number): Pair {
+  if (name === null) {
+    return {
+      live: Buffer.from(live),
+      staging: Buffer.from(staging),
+      aside: Buffer.from(`${staging}.aside`),
+      old,
+      new: fresh,
+    };
   }
+  const bytes = Buffer.from(name, 'base64');
+  return {
+    live: below(live, bytes),
+    staging: below(staging, bytes),
+    aside: Buffer.from(`${staging}.aside-${index}`),
+    old,
+    new: fresh,
+  };
 }
 
-function removeStray(exchange: Exchange): void {
-  if (!removeEmptyDirectory(exchange.live)) throw undecidable(exchange);
-}
-
-function asidePath(exchange: Exchange): string {
-  return `${exchange.staging}.aside`;
+function below(directory: string, name: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(`${directory}/`), name]);
 }
 
 /** What a person is told when the disk holds neither what was nor what was to be. */
 export function undecidable(exchange: Exchange): RefloatError {
-  const found = [exchange.live, exchange.staging, asidePath(exchange)]
-    .map((path) => `${path}: ${identify(path)?.ino ?? 'nothing'}`)
+  const lost = exchange.names
+    .map((name, index) => ({ name, pair: pairOf(exchange, name, index) }))
+    .find(({ pair }) => probePair(pair) === 'undecidable');
+  const found = [lost?.pair.live, lost?.pair.staging, lost?.pair.aside]
+    .filter((path) => path !== undefined)
+    .map((path) => `${JSON.stringify(path.toString())}: ${identify(path)?.ino ?? 'nothing'}`)
     .join(', ');
+  const expected = `${lost?.name.old?.ino ?? 'nothing'} (old) and ${lost?.name.new?.ino ?? 'nothing'} (new)`;
   return new RefloatError(
     'STATE_UNDECIDABLE',
-    `volume "${exchange.volume}": expected the inodes ${exchange.old.ino} (old) and ${exchange.new.ino} (new), found ${found}`,
+    `volume "${exchange.volume}": expected the inodes ${expected}, found ${found}`,
     {
-      hint: `Nothing was deleted. Put the directory with the data that you want at ${exchange.live} and the other at ${exchange.staging}, then run "refloat-agent recover".`,
+      hint: `Nothing was deleted. Put the data that you want at ${exchange.live} and the other at ${exchange.staging}, then run "refloat-agent recover".`,
       disposition: 'stuck',
       details: { volume: exchange.volume, live: exchange.live, staging: exchange.staging },
     },

@@ -5,6 +5,7 @@ import type { Policy, TreeCounts } from '../archive/types.ts';
 import type { QuiescedContainer } from '../deploy/types.ts';
 import type { FileSystemSpace } from '../fs/disk-space.ts';
 import type { Identity } from '../fs/durable.ts';
+import type { RootMetadata } from '../fs/root-metadata.ts';
 
 /** One volume of the restore, with every path that the saga touches for it. */
 export interface Target {
@@ -18,7 +19,9 @@ export interface Target {
   readonly shared: boolean;
   /** False if there was no live directory; then an empty one stands in for the previous tree. */
   readonly existed: boolean;
-  /** `<parent of live>/.refloat-<intent id>`, mode 0700. */
+  /** A file system is mounted at `live`, so that not it but its entries change places. */
+  readonly mountPoint: boolean;
+  /** `.refloat-<intent id>` beside `live`, or inside it if it is a mount point; mode 0700. */
   readonly privateDirectory: string;
   /** Before the swap the new tree, after it the previous one. */
   readonly staging: string;
@@ -32,13 +35,22 @@ export interface Target {
   } | null;
 }
 
+/** One name that changes places. */
+export interface ExchangedName {
+  /** Below the live and the staged directory, bytes in base64; null for the directories themselves. */
+  readonly name: string | null;
+  /** What was live before the swap, and what was staged; null where the side has no such name. */
+  readonly old: Identity | null;
+  readonly new: Identity | null;
+}
+
 export interface Exchange {
   readonly volume: string;
   readonly live: string;
   readonly staging: string;
-  /** What was live before the swap, and what was staged. */
-  readonly old: Identity;
-  readonly new: Identity;
+  readonly names: readonly ExchangedName[];
+  /** Of a mount point; otherwise the metadata moves with the directory. */
+  readonly roots: { readonly old: RootMetadata; readonly new: RootMetadata } | null;
 }
 
 export interface RestoreFacts {

@@ -10,8 +10,14 @@ import { type PickedImage, pickImage } from '../deploy/pick-image.ts';
 import { recordContainers } from '../deploy/quiesce.ts';
 import type { QuiescedContainer } from '../deploy/types.ts';
 import type { AgentDeps } from '../deps.ts';
-import { type FileSystemSpace, type SpaceNeed, spaceByFileSystem, spaceRefusals } from '../fs/disk-space.ts';
-import { mountsWithin, readMounts } from '../fs/mounts.ts';
+import {
+  existingParent,
+  type FileSystemSpace,
+  type SpaceNeed,
+  spaceByFileSystem,
+  spaceRefusals,
+} from '../fs/disk-space.ts';
+import { isMountPoint, mountOf, mountsWithin, readMounts } from '../fs/mounts.ts';
 import { isInside, resolveVolume, type VolumeTarget } from '../fs/volume-path.ts';
 import type { ClaimedIntent, SnapshotRef } from '../intents/claimed-intent.ts';
 import { readManifest } from '../snapshots/read-manifest.ts';
@@ -202,8 +208,9 @@ async function snapshotTargets(
 }
 
 /** Puts the paths of one volume's restore together. */
-export function targetOf(intentId: string, volume: VolumeTarget, archive: Target['archive']): Target {
-  const privateDirectory = join(dirname(volume.live), `.refloat-${intentId}`);
+function targetOf(intentId: string, volume: VolumeTarget, archive: Target['archive']): Target {
+  const mountPoint = isMountPoint(volume.live);
+  const privateDirectory = join(mountPoint ? volume.live : dirname(volume.live), `.refloat-${intentId}`);
   return {
     volume: volume.name,
     scope: volume.scope,
@@ -212,6 +219,7 @@ export function targetOf(intentId: string, volume: VolumeTarget, archive: Target
     live: volume.live,
     shared: volume.shared,
     existed: volume.exists,
+    mountPoint,
     privateDirectory,
     staging: join(privateDirectory, volume.name),
     archive,
@@ -231,27 +239,38 @@ function spaceNeeds(deps: AgentDeps, targets: readonly Target[], sizes: SpaceChe
     };
     if (target.archive === null) return [preserve];
     const { contentBytes, entries } = target.archive.counts;
-    return [{ path: dirname(target.live), bytes: contentBytes + entries * BLOCK_BYTES, inodes: entries }, preserve];
+    return [
+      { path: dirname(target.privateDirectory), bytes: contentBytes + entries * BLOCK_BYTES, inodes: entries },
+      preserve,
+    ];
   });
 }
 
 function mountRefusals(volumes: readonly VolumeTarget[]): RefloatError[] {
   const mounts = readMounts();
-  return volumes.flatMap((volume) =>
-    mountsWithin(mounts, volume.live)
-      .slice(0, 1)
-      .map(
-        (mount) =>
-          new RefloatError(
-            'VOLUME_IS_MOUNT_POINT',
-            `volume "${volume.name}": a file system is mounted at ${mount.mountPoint}`,
-            {
-              hint: 'A mount point cannot be exchanged by rename. Use a directory below it as the volume.',
-              details: { volume: volume.name, mountPoint: mount.mountPoint },
-            },
-          ),
-      ),
-  );
+  return volumes.flatMap((volume) => {
+    const inside = mountsWithin(mounts, volume.live).find((mount) => mount.mountPoint !== volume.live);
+    if (inside !== undefined) {
+      return [
+        new RefloatError(
+          'VOLUME_IS_MOUNT_POINT',
+          `volume "${volume.name}": a file system is mounted inside it, at ${inside.mountPoint}`,
+          {
+            hint: 'It would move with the previous data. Make the mount a volume of its own, beside this one.',
+            details: { volume: volume.name, mountPoint: inside.mountPoint },
+          },
+        ),
+      ];
+    }
+    const holder = mountOf(mounts, existingParent(volume.live));
+    if (!holder.readOnly) return [];
+    return [
+      new RefloatError('FILE_SYSTEM_FAILED', `volume "${volume.name}": ${holder.mountPoint} is mounted read-only`, {
+        hint: 'Mount it read-write; a restore must write there.',
+        details: { volume: volume.name, mountPoint: holder.mountPoint },
+      }),
+    ];
+  });
 }
 
 /** Volumes of which one lies in another: each would hold a part of the other's data. */

@@ -6,9 +6,9 @@
  */
 import { RefloatError } from '../../../db/errors.ts';
 import { findOutsiders } from '../../deploy/outsiders.ts';
-import { identify, makeDirectoryDurably, removeEmptyDirectory } from '../../fs/durable.ts';
+import { makeDirectoryDurably, removeEmptyDirectory } from '../../fs/durable.ts';
 import { crashPoint } from '../crash-point.ts';
-import { exchangeBack, exchangeForward, probeExchange, undecidable } from '../exchange.ts';
+import { exchangeBack, exchangeForward, planExchange, probeExchange, undecidable } from '../exchange.ts';
 import type { Exchange, RestoreFacts, Target } from '../facts.ts';
 import { sharedWith } from '../plan.ts';
 import type { Step, StepContext } from '../saga.ts';
@@ -23,7 +23,7 @@ export const swap: Step<RestoreFacts, 'swap'> = {
       // After a crash in the middle somebody may have started a container meanwhile.
       await stopAll(context);
     } else {
-      if (context.factOrNull('exchanges') === null) context.note('exchanges', targets.map(identifyBoth));
+      if (context.factOrNull('exchanges') === null) context.note('exchanges', targets.map(plan));
       await context.control.confirmCommit();
       await refuseOutsiders(context);
       context.signal.throwIfAborted();
@@ -59,22 +59,19 @@ export const swap: Step<RestoreFacts, 'swap'> = {
 };
 
 /** Which inodes change places. Where there was no live directory, an empty one stands in for it. */
-function identifyBoth(target: Target): Exchange {
+function plan(target: Target): Exchange {
   if (!target.existed) makeDirectoryDurably(target.live);
-  const old = identify(target.live);
-  const staged = identify(target.staging);
-  if (old === null || staged === null) {
-    throw new RefloatError(
-      'FILE_SYSTEM_FAILED',
-      `the ${old === null ? 'live' : 'staged'} directory of volume "${target.volume}" is gone`,
-      {
-        hint: 'Something else removed it during the restore. Nothing was changed; try again.',
-        disposition: 'fail',
-        details: { volume: target.volume, live: target.live },
-      },
-    );
-  }
-  return { volume: target.volume, live: target.live, staging: target.staging, old, new: staged };
+  const exchange = planExchange(target);
+  if (exchange !== null) return exchange;
+  throw new RefloatError(
+    'FILE_SYSTEM_FAILED',
+    `the live or the staged directory of volume "${target.volume}" is gone`,
+    {
+      hint: 'Something else removed it during the restore. Nothing was changed; try again.',
+      disposition: 'fail',
+      details: { volume: target.volume, live: target.live, staging: target.staging },
+    },
+  );
 }
 
 /** A container that began to use the paths since preflight (a restart policy, another tool) would run on half the data. */

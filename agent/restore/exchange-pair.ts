@@ -1,0 +1,95 @@
+/**
+ * Two names change places, forwards and back, from wherever a crash left them.
+ *
+ * Disk, by inode (old = what was live, new = what was staged; either may be nothing, when only one side has the name):
+ *
+ * | state    | live                | staging | aside |                                                      |
+ * |----------|---------------------|---------|-------|------------------------------------------------------|
+ * | before   | old                 | new     | –     |                                                      |
+ * | aside    | missing or a stray  | new     | old   | only without RENAME_EXCHANGE; containers are stopped |
+ * | moved-in | new                 | –       | old   | only without RENAME_EXCHANGE                         |
+ * | after    | new                 | old     | –     |                                                      |
+ *
+ * A stray is an empty directory that something made where `live` was missing for a moment (Docker makes missing bind
+ * sources). Anything else is undecidable: nothing is touched, and a person must look.
+ * Does not guarantee durability of the last rename; the caller syncs both parents once.
+ */
+import { exchangeNames, type Identity, identify, moveName, removeEmptyDirectory, sameIdentity } from '../fs/durable.ts';
+import { crashPoint } from './crash-point.ts';
+
+export interface Pair {
+  readonly live: Buffer;
+  readonly staging: Buffer;
+  readonly aside: Buffer;
+  readonly old: Identity | null;
+  readonly new: Identity | null;
+}
+
+export type PairState = 'before' | 'aside' | 'moved-in' | 'after' | 'undecidable';
+
+/** Looks at the disk; changes nothing. */
+export function probePair(pair: Pair): PairState {
+  const live = identify(pair.live);
+  const staging = identify(pair.staging);
+  const aside = identify(pair.aside);
+  if (aside === null) {
+    if (is(live, pair.old) && is(staging, pair.new)) return 'before';
+    if (is(live, pair.new) && is(staging, pair.old)) return 'after';
+  } else if (sameIdentity(aside, pair.old)) {
+    if (sameIdentity(live, pair.new) && staging === null) return 'moved-in';
+    if (!sameIdentity(live, pair.new) && sameIdentity(staging, pair.new)) return 'aside';
+  }
+  return 'undecidable';
+}
+
+/** Brings the new one live; false if that cannot be decided, and then nothing was done. */
+export function exchangePairForward(pair: Pair): boolean {
+  for (let state = probePair(pair); state !== 'after'; state = probePair(pair)) {
+    switch (state) {
+      case 'before':
+        if (pair.old === null) moveName(pair.staging, pair.live);
+        else if (pair.new === null) moveName(pair.live, pair.staging);
+        else if (!exchangeNames(pair.live, pair.staging)) moveName(pair.live, pair.aside);
+        break;
+      case 'aside':
+        if (!removeEmptyDirectory(pair.live)) return false;
+        moveName(pair.staging, pair.live);
+        break;
+      case 'moved-in':
+        moveName(pair.aside, pair.staging);
+        break;
+      case 'undecidable':
+        return false;
+    }
+    crashPoint('exchange');
+  }
+  return true;
+}
+
+/** Brings the old one back live; false if that cannot be decided, and then nothing was done. */
+export function exchangePairBack(pair: Pair): boolean {
+  for (let state = probePair(pair); state !== 'before'; state = probePair(pair)) {
+    switch (state) {
+      case 'after':
+        if (pair.old === null) moveName(pair.live, pair.staging);
+        else if (pair.new === null) moveName(pair.staging, pair.live);
+        else if (!exchangeNames(pair.live, pair.staging)) moveName(pair.staging, pair.aside);
+        break;
+      case 'moved-in':
+        moveName(pair.live, pair.staging);
+        break;
+      case 'aside':
+        if (!removeEmptyDirectory(pair.live)) return false;
+        moveName(pair.aside, pair.live);
+        break;
+      case 'undecidable':
+        return false;
+    }
+    crashPoint('exchange-back');
+  }
+  return true;
+}
+
+function is(found: Identity | null, expected: Identity | null): boolean {
+  return expected === null ? found === null : sameIdentity(found, expected);
+}
