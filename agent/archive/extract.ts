@@ -5,9 +5,11 @@
  * when it throws, the destination is gone.
  * The destination is an empty directory that the agent made.
  */
-import { closeSync, fsyncSync, openSync, statfsSync } from 'node:fs';
+import { closeSync, openSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { RefloatError } from '../../db/errors.ts';
+import { syncDirectory } from '../fs/durable.ts';
+import { syncFileSystemOf } from '../fs/native.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { DEFAULT_MAX_RATIO, type DecodedFile, openArchive } from './decode.ts';
 import { DEFAULT_MAX_BYTES, DEFAULT_MAX_ENTRIES, differentCount, EntryRules } from './entry-rules.ts';
@@ -15,7 +17,7 @@ import type { Metadata } from './file-writer.ts';
 import { refusal } from './refusal.ts';
 import { removeTree } from './remove-tree.ts';
 import { Skips } from './skips.ts';
-import { O, syncfs } from './syscalls.ts';
+import { O } from './syscalls.ts';
 import { type Member, TarReader } from './tar-reader.ts';
 import { TreeWriter } from './tree-writer.ts';
 import type { ArchiveSummary, Expected, Limits, Policy } from './types.ts';
@@ -44,8 +46,8 @@ export async function extractArchive(
       const writer = new TreeWriter(root, (path, reason, detail) => skips.add(path, reason, detail));
       try {
         const summary = await readAll(file, request, skips, writer, freeBytes(request.destination), onProgress);
-        syncfs(root);
-        syncParent(request.destination);
+        syncFileSystemOf(root, request.destination);
+        syncDirectory(dirname(request.destination));
         return summary;
       } finally {
         writer.close();
@@ -79,15 +81,6 @@ function openChecked(request: ReadRequest): DecodedFile {
     throw refusal('ARCHIVE_CHANGED', 'size', `the archive has ${file.archiveBytes} bytes, ${promised} were promised`);
   }
   return file;
-}
-
-function syncParent(destination: string): void {
-  const parent = openSync(dirname(destination), O.RDONLY | O.DIRECTORY);
-  try {
-    fsyncSync(parent);
-  } finally {
-    closeSync(parent);
-  }
 }
 
 function freeBytes(path: string): number {

@@ -5,9 +5,10 @@
  * 8 MiB of tar take at least 1/150 on disk (a skippable frame fills up), so that our own archives never meet the extractor's ratio limit.
  */
 import { createHash } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { constants, zstdCompress } from 'node:zlib';
+import { syncDescriptor } from '../fs/durable.ts';
 import { O } from './syscalls.ts';
 
 const compress = promisify(zstdCompress);
@@ -20,6 +21,7 @@ const LEVEL = 3;
 
 export class FrameSink {
   readonly #fd: number;
+  readonly #path: string;
   readonly #hash = createHash('sha256');
   readonly #pool: Buffer[] = [];
   #inFlight: Promise<void>[] = [];
@@ -31,6 +33,7 @@ export class FrameSink {
 
   /** @param path an empty file that the agent made */
   constructor(path: string) {
+    this.#path = path;
     this.#fd = openSync(path, O.WRONLY | O.NOFOLLOW);
   }
 
@@ -94,7 +97,7 @@ export class FrameSink {
   async finish(): Promise<{ sha256: string; archiveBytes: number }> {
     await this.flush();
     await this.#written;
-    fsyncSync(this.#fd);
+    syncDescriptor(this.#fd, this.#path);
     closeSync(this.#fd);
     return { sha256: this.#hash.digest('hex'), archiveBytes: this.#bytes };
   }

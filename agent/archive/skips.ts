@@ -2,7 +2,7 @@
 import type { Skipped } from '../../db/results.ts';
 import { escapeName } from './refusal.ts';
 
-const MAX_NAMED = 1_000;
+const MAX_NAMED = 990;
 
 export class Skips {
   readonly #named: Skipped[] = [];

@@ -69,6 +69,7 @@ const c = {
   futimens: bind('int futimens(int, const void*)'),
   utimensat: bind('int utimensat(int, const void*, const void*, int)'),
   fsetxattr: bind('int fsetxattr(int, const void*, const void*, size_t, int)'),
+  fremovexattr: bind('int fremovexattr(int, const void*)'),
   lsetxattr: bind('int lsetxattr(const void*, const void*, const void*, size_t, int)'),
   flistxattr: bind('int64_t flistxattr(int, void*, size_t)'),
   llistxattr: bind('int64_t llistxattr(const void*, void*, size_t)'),
@@ -76,8 +77,6 @@ const c = {
   lgetxattr: bind('int64_t lgetxattr(const void*, const void*, void*, size_t)'),
   lseek: bind('int64_t lseek(int, int64_t, int)'),
   ftruncate: bind('int ftruncate(int, int64_t)'),
-  syncfs: bind('int syncfs(int)'),
-  fsync: bind('int fsync(int)'),
   readlinkat: bind('int64_t readlinkat(int, const void*, void*, size_t)'),
   statx: bind('int statx(int, const void*, int, uint32_t, void*)'),
   write: bind('int64_t write(int, const void*, size_t)'),
@@ -117,11 +116,10 @@ export const lchownat = (dir: number, name: Buffer, uid: number, gid: number): v
   void check('fchownat', c.fchownat(dir, name, uid, gid, AT_SYMLINK_NOFOLLOW));
 export const fsetxattr = (fd: number, name: Buffer, value: Buffer): void =>
   void check('fsetxattr', c.fsetxattr(fd, name, value, value.length, 0));
+export const fremovexattr = (fd: number, name: Buffer): void => void check('fremovexattr', c.fremovexattr(fd, name));
 export const lsetxattr = (path: Buffer, name: Buffer, value: Buffer): void =>
   void check('lsetxattr', c.lsetxattr(path, name, value, value.length, 0));
 export const ftruncate = (fd: number, size: number): void => void check('ftruncate', c.ftruncate(fd, size));
-export const syncfs = (fd: number): void => void check('syncfs', c.syncfs(fd));
-export const fsync = (fd: number): void => void check('fsync', c.fsync(fd));
 export const write = (fd: number, bytes: Uint8Array, length: number): number =>
   check('write', c.write(fd, bytes, length));
 export const pwrite = (fd: number, bytes: Uint8Array, length: number, offset: number): number =>

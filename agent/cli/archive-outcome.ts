@@ -1,0 +1,72 @@
+/** How `pack`, `unpack` and `verify` end: one JSON object or a few lines, and the exit code of the contract. */
+import { type ErrorCode, RefloatError, toRefloatError } from '../../db/errors.ts';
+import type { Skipped } from '../../db/results.ts';
+
+export interface OutcomeOptions {
+  readonly json?: boolean;
+}
+
+/** The person named something that is not there, or is there already. */
+const USAGE: ReadonlySet<ErrorCode> = new Set(['USAGE', 'CONFIG_INVALID', 'DESTINATION_EXISTS', 'MANIFEST_MISSING']);
+
+/** Exit code of an error: 2 usage, 3 refused, 130 interrupted, 5 stuck, 1 anything else. */
+export function exitCodeOf(error: RefloatError): number {
+  if (error.code === 'INTERRUPTED') return 130;
+  if (USAGE.has(error.code) || error.details?.['usage'] === true) return 2;
+  if (error.disposition === 'refuse') return 3;
+  return error.disposition === 'stuck' ? 5 : 1;
+}
+
+/**
+ * Runs a command to its end and sets the process's exit code. SIGINT and SIGTERM abort it.
+ * @param action returns what `--json` prints beside `ok`
+ * @param describe the lines for people
+ */
+export async function runToOutcome<T extends object>(
+  options: OutcomeOptions,
+  action: (signal: AbortSignal) => Promise<T>,
+  describe: (result: T) => readonly string[],
+): Promise<void> {
+  const controller = new AbortController();
+  const stop = (): void => controller.abort();
+  process.on('SIGINT', stop).on('SIGTERM', stop);
+  try {
+    const result = await action(controller.signal);
+    if (options.json === true) print({ ok: true, ...result });
+    else process.stdout.write(`${describe(result).join('\n')}\n`);
+  } catch (thrown) {
+    const error = toRefloatError(thrown);
+    const { entry, rule } = (error.details ?? {}) as { entry?: string; rule?: string };
+    if (options.json === true) {
+      const extra = { ...(entry === undefined ? {} : { entry }), ...(rule === undefined ? {} : { rule }) };
+      print({ ok: false, error: { code: error.code, message: error.message, hint: error.hint, ...extra } });
+    } else process.stderr.write(`${error.code}: ${error.message}\n${error.hint}\n`);
+    process.exitCode = exitCodeOf(error);
+  } finally {
+    process.off('SIGINT', stop).off('SIGTERM', stop);
+  }
+}
+
+function print(value: object): void {
+  process.stdout.write(`${JSON.stringify(value)}\n`);
+}
+
+/** A positive whole number of an option. @throws RefloatError USAGE */
+export function parseCount(option: string, text: string): number {
+  const value = Number(text);
+  if (/^[0-9]{1,16}$/.test(text) && Number.isSafeInteger(value)) return value;
+  throw new RefloatError('USAGE', `${option} needs a whole number, not "${text}"`, { hint: 'Give digits alone.' });
+}
+
+/** At most twenty lines about what is missing. */
+export function describeSkipped(skipped: readonly Skipped[]): string[] {
+  const lines = skipped
+    .slice(0, 20)
+    .map(({ path, reason, detail }) => `  ${reason}: ${path}${detail === undefined ? '' : ` (${detail})`}`);
+  if (skipped.length === 0) return [];
+  return [
+    `Left out or not put back as it was (${skipped.length}):`,
+    ...lines,
+    ...(skipped.length > 20 ? ['  … (--json names more)'] : []),
+  ];
+}
