@@ -5,9 +5,9 @@
 import type { IntentKind } from './intent-state.ts';
 
 export const INTENT_STEPS = {
-  deploy: ['preflight', 'create', 'replace', 'health'],
-  capture: ['preflight', 'check_disk', 'pre_hook', 'freeze', 'clone', 'resume', 'archive', 'verify', 'register'],
-  plan: ['preflight', 'check_disk'],
+  deploy: ['deploy'],
+  capture: ['preflight', 'check_disk', 'before_hook', 'freeze', 'archive', 'resume', 'after_hook', 'register'],
+  plan: ['plan'],
   restore: ['preflight', 'check_disk', 'stage', 'quiesce', 'swap', 'redeploy', 'health', 'preserve', 'cleanup'],
   undo: ['preflight', 'check_disk', 'stage', 'quiesce', 'swap', 'redeploy', 'health', 'preserve', 'cleanup'],
   verify: ['verify'],

@@ -11,7 +11,8 @@ const CONNECTIONS_PER_HOST = 20;
  */
 export async function enrollHost(db: Queryable, hostId: string, verifier: string): Promise<string> {
   const role = hostRole(hostId);
-  if (!/^SCRAM-SHA-256\$\d+:[A-Za-z0-9+/=]+\$[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+$/.test(verifier)) throw new Error('not a SCRAM verifier');
+  if (!/^SCRAM-SHA-256\$\d+:[A-Za-z0-9+/=]+\$[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+$/.test(verifier))
+    throw new Error('not a SCRAM verifier');
   const there = await db.execute(sql`select from pg_roles where rolname = ${role}`);
   if (there.length === 0) await db.execute(sql.raw(`create role ${role}`));
   // Statements of this kind take no parameters; both texts were checked letter by letter.

@@ -8,7 +8,13 @@ export async function findNewestSwap(db: Queryable, workloadId: string): Promise
   const rows = await db
     .select()
     .from(intents)
-    .where(and(eq(intents.workloadId, workloadId), eq(intents.state, 'succeeded'), inArray(intents.kind, ['restore', 'undo'])))
+    .where(
+      and(
+        eq(intents.workloadId, workloadId),
+        eq(intents.state, 'succeeded'),
+        inArray(intents.kind, ['restore', 'undo']),
+      ),
+    )
     .orderBy(desc(intents.finishedAt), desc(intents.id))
     .limit(1);
   return rows[0] ?? null;

@@ -3,7 +3,10 @@ import type { Queryable } from '../client.ts';
 import { snapshots } from '../schema/snapshots.ts';
 
 /** The pre-restore snapshot that this restore or undo made, if it is still there. */
-export async function findPreRestoreSnapshot(db: Queryable, intentId: string): Promise<typeof snapshots.$inferSelect | null> {
+export async function findPreRestoreSnapshot(
+  db: Queryable,
+  intentId: string,
+): Promise<typeof snapshots.$inferSelect | null> {
   const rows = await db
     .select()
     .from(snapshots)

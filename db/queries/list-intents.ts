@@ -22,5 +22,10 @@ export async function listIntents(db: Queryable, filter: IntentFilter): Promise<
   if (filter.kinds !== undefined) conditions.push(inArray(intents.kind, [...filter.kinds]));
   if (filter.states !== undefined) conditions.push(inArray(intents.state, [...filter.states]));
   if (filter.beforeId !== undefined) conditions.push(lt(intents.id, filter.beforeId));
-  return db.select().from(intents).where(and(...conditions)).orderBy(desc(intents.id)).limit(filter.limit);
+  return db
+    .select()
+    .from(intents)
+    .where(and(...conditions))
+    .orderBy(desc(intents.id))
+    .limit(filter.limit);
 }

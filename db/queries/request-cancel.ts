@@ -15,7 +15,9 @@ export async function requestCancel(db: Queryable, id: string): Promise<IntentRo
       state: sql`case when ${intents.state} = 'pending' then 'cancelled' else ${intents.state} end`,
       finishedAt: sql`case when ${intents.state} = 'pending' then now() else ${intents.finishedAt} end`,
     })
-    .where(and(eq(intents.id, id), isNull(intents.committedAt), inArray(intents.state, ['pending', 'claimed', 'running'])))
+    .where(
+      and(eq(intents.id, id), isNull(intents.committedAt), inArray(intents.state, ['pending', 'claimed', 'running'])),
+    )
     .returning();
   return rows[0] ?? null;
 }

@@ -13,7 +13,13 @@ export async function updateWorkload(
 ): Promise<WorkloadRow | null> {
   const rows = await db
     .update(workloads)
-    .set({ name: config.name, project: config.project, config, version: sql`${workloads.version} + 1`, updatedAt: sql`now()` })
+    .set({
+      name: config.name,
+      project: config.project,
+      config,
+      version: sql`${workloads.version} + 1`,
+      updatedAt: sql`now()`,
+    })
     .where(and(eq(workloads.id, id), eq(workloads.version, version)))
     .returning();
   return rows[0] ?? null;

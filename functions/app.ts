@@ -1,0 +1,91 @@
+/**
+ * The control plane as one Hono app: every route on one screen. Built and exported without listening; the entries are
+ * node.ts and worker.ts.
+ */
+import { OpenAPIHono } from '@hono/zod-openapi';
+import { consoleApp } from './console/routes.tsx';
+import type { AppDeps, AppEnv } from './deps.ts';
+import { addDocuments } from './documents.ts';
+import { addMiddleware } from './middleware.ts';
+import { cancelIntent } from './routes/cancel-intent.ts';
+import { captureSnapshot } from './routes/capture-snapshot.ts';
+import { createEnrollment } from './routes/create-enrollment.ts';
+import { createHost } from './routes/create-host.ts';
+import { createSession } from './routes/create-session.ts';
+import { createToken } from './routes/create-token.ts';
+import { createWorkload } from './routes/create-workload.ts';
+import { deleteSession } from './routes/delete-session.ts';
+import { deleteSnapshot } from './routes/delete-snapshot.ts';
+import { deployWorkload } from './routes/deploy-workload.ts';
+import { enroll } from './routes/enroll.ts';
+import { getIntent } from './routes/get-intent.ts';
+import { getSession } from './routes/get-session.ts';
+import { getSnapshot } from './routes/get-snapshot.ts';
+import { getWorkload } from './routes/get-workload.ts';
+import { healthz } from './routes/healthz.ts';
+import { intentEvents } from './routes/intent-events.ts';
+import { jwks } from './routes/jwks.ts';
+import { listAudit } from './routes/list-audit.ts';
+import { listHosts } from './routes/list-hosts.ts';
+import { listIntents } from './routes/list-intents.ts';
+import { listSnapshots } from './routes/list-snapshots.ts';
+import { listTokens } from './routes/list-tokens.ts';
+import { listWorkloads } from './routes/list-workloads.ts';
+import { metrics } from './routes/metrics.ts';
+import { planRestore } from './routes/plan-restore.ts';
+import { putWorkload } from './routes/put-workload.ts';
+import { readyz } from './routes/readyz.ts';
+import { restoreSnapshot } from './routes/restore-snapshot.ts';
+import { revokeHost } from './routes/revoke-host.ts';
+import { revokeToken } from './routes/revoke-token.ts';
+import { undoIntent } from './routes/undo-intent.ts';
+import { verifySnapshot } from './routes/verify-snapshot.ts';
+import { signInApp } from './sign-in.ts';
+
+const ROUTES = [
+  listHosts,
+  createHost,
+  revokeHost,
+  createEnrollment,
+  enroll,
+  listWorkloads,
+  createWorkload,
+  getWorkload,
+  putWorkload,
+  deployWorkload,
+  listSnapshots,
+  captureSnapshot,
+  getSnapshot,
+  deleteSnapshot,
+  planRestore,
+  verifySnapshot,
+  restoreSnapshot,
+  listIntents,
+  getIntent,
+  intentEvents,
+  undoIntent,
+  cancelIntent,
+  listTokens,
+  createToken,
+  revokeToken,
+  listAudit,
+  createSession,
+  getSession,
+  deleteSession,
+  jwks,
+  healthz,
+  readyz,
+  metrics,
+];
+
+export type App = OpenAPIHono<AppEnv>;
+
+export function createApp(deps: AppDeps): App {
+  const app: App = new OpenAPIHono<AppEnv>();
+  addMiddleware(app, deps);
+  for (const route of ROUTES) route.mount(app, deps);
+  addDocuments(app);
+  app.route('/', signInApp());
+  app.route('/', consoleApp());
+  return app;
+}

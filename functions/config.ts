@@ -1,0 +1,42 @@
+/** The control plane's configuration from its environment; the same names on Node and Workers. */
+import { RefloatError } from '../db/errors.ts';
+
+export interface ServerConfig {
+  readonly signingKeys: string;
+  /** Undefined: whatever address people use. */
+  readonly publicOrigin: string | undefined;
+  readonly issuer: string;
+  readonly agentDatabaseUrl: string | undefined;
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Issuer of our tokens where no public URL is set: it must not change when a port does. */
+const LOCAL_ISSUER = 'urn:refloat:local';
+
+/** @param fallback takes the place of REFLOAT_SIGNING_KEYS when that is not set */
+export function readServerConfig(env: Environment, fallback?: { readonly signingKeys: string }): ServerConfig {
+  const signingKeys = env['REFLOAT_SIGNING_KEYS'] || fallback?.signingKeys;
+  if (signingKeys === undefined) {
+    throw new RefloatError('CONFIG_INVALID', 'REFLOAT_SIGNING_KEYS is not set', {
+      hint: 'Make a key set with: refloat keys generate',
+    });
+  }
+  const publicOrigin = originOf(env['REFLOAT_PUBLIC_URL']);
+  return {
+    signingKeys,
+    publicOrigin,
+    issuer: publicOrigin ?? LOCAL_ISSUER,
+    agentDatabaseUrl: env['REFLOAT_AGENT_DATABASE_URL'] || env['REFLOAT_DATABASE_URL'] || undefined,
+  };
+}
+
+function originOf(url: string | undefined): string | undefined {
+  if (url === undefined || url === '') return undefined;
+  const parsed = URL.parse(url);
+  if (parsed !== null && /^https?:$/.test(parsed.protocol) && parsed.pathname === '/' && parsed.search === '')
+    return parsed.origin;
+  throw new RefloatError('CONFIG_INVALID', 'REFLOAT_PUBLIC_URL is not an http or https address without a path', {
+    hint: 'For example https://refloat.example.com',
+  });
+}

@@ -1,0 +1,44 @@
+/** What the entries (node.ts, worker.ts, cli/up.ts) build once and hand to `createApp`. There are no other singletons. */
+import type { Context } from 'hono';
+import type { Db } from '../db/client.ts';
+import type { KeySet } from './auth/key-set.ts';
+import type { Principal } from './auth/principal.ts';
+
+export interface AppDeps {
+  readonly database: DatabaseSource;
+  readonly keys: KeySet;
+  /** `iss` of our tokens; the same for every handler that shares the keys, and across restarts. */
+  readonly issuer: string;
+  /** Origin at which people reach the console (REFLOAT_PUBLIC_URL); undefined: whatever address they used. */
+  readonly publicOrigin: string | undefined;
+  /** Database URL that enrolled agents get, with their own login put in; undefined: enrollment is refused. */
+  readonly agentDatabaseUrl: string | undefined;
+  readonly now: () => Date;
+  readonly log: (level: 'info' | 'warn' | 'error', message: string, facts: Readonly<Record<string, unknown>>) => void;
+  /** Keeps the program alive for work that outlasts the answer (on Workers: waitUntil). */
+  readonly afterResponse: (context: Context<AppEnv>, work: Promise<unknown>) => void;
+  /** Pause between two looks at the database of an event stream; 250 ms unless told. */
+  readonly eventPollMs?: number;
+}
+
+/** Node: a pool. Workers: a new client for each request. */
+export interface DatabaseSource {
+  acquire(context: Context<AppEnv>): { readonly db: Db; release(): Promise<void> };
+}
+
+export interface AppEnv {
+  Bindings: Record<string, unknown>;
+  Variables: {
+    db: Db;
+    requestId: string;
+    /** operationId of the route, for the audit. */
+    action: string;
+    principal: Principal | undefined;
+    /** The refusal is in the audit already, by the transaction that decided it. */
+    audited: boolean;
+    /** Resolves when a streamed answer is over; the database is released after it. */
+    streaming: Promise<void> | undefined;
+  };
+}
+
+export type AppContext = Context<AppEnv>;

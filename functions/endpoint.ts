@@ -1,0 +1,175 @@
+/**
+ * One route: its description for /openapi.json and its handler, with the checks that every route has in the same order:
+ * credential (401), scope (403), origin of cookie requests (403), path and query (404, 422); then the handler's own.
+ */
+import { createRoute, type OpenAPIHono, type RouteConfig } from '@hono/zod-openapi';
+import { z } from 'zod';
+import { RefloatError } from '../db/errors.ts';
+import { authenticate } from './auth/authenticate.ts';
+import { type Principal, requireScope } from './auth/principal.ts';
+import type { TokenScope } from './auth/scopes.ts';
+import type { AppContext, AppDeps, AppEnv } from './deps.ts';
+import { PROBLEM } from './wire.ts';
+
+/** `public`: no credential. `any`: a credential, whatever its scopes. */
+type Access = TokenScope | 'public' | 'any';
+type Shape = Readonly<Record<string, z.ZodType>>;
+type Output<S extends Shape | undefined> = S extends Shape ? { [K in keyof S]: z.output<S[K]> } : Record<string, never>;
+
+export interface Call<
+  A extends Access,
+  P extends Shape | undefined,
+  Q extends Shape | undefined,
+  B extends z.ZodType | undefined,
+> {
+  readonly c: AppContext;
+  readonly deps: AppDeps;
+  readonly principal: A extends 'public' ? undefined : Principal;
+  readonly params: Output<P>;
+  readonly query: Output<Q>;
+  /** Parsed on demand, so that a handler decides which of its checks come before those of the body. */
+  readonly body: () => Promise<B extends z.ZodType ? z.output<B> : undefined>;
+}
+
+export interface EndpointConfig<
+  A extends Access,
+  P extends Shape | undefined,
+  Q extends Shape | undefined,
+  B extends z.ZodType | undefined,
+> {
+  readonly method: 'get' | 'post' | 'put' | 'delete';
+  /** With `{name}` for parameters, as in OpenAPI. */
+  readonly path: string;
+  /** operationId; the action in the audit. */
+  readonly name: string;
+  readonly summary: string;
+  readonly access: A;
+  /** A parameter of another form names nothing that exists: 404. */
+  readonly params?: P;
+  readonly query?: Q;
+  readonly body?: B;
+  /** Header names with what they are for. */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly answers: Readonly<
+    Record<number, { readonly description: string; readonly schema?: z.ZodType; readonly type?: string }>
+  >;
+}
+
+export interface Endpoint {
+  readonly mount: (app: OpenAPIHono<AppEnv>, deps: AppDeps) => void;
+}
+
+export function endpoint<
+  const A extends Access,
+  P extends Shape | undefined = undefined,
+  Q extends Shape | undefined = undefined,
+  B extends z.ZodType | undefined = undefined,
+>(config: EndpointConfig<A, P, Q, B>, handler: (call: Call<A, P, Q, B>) => Promise<Response> | Response): Endpoint {
+  return {
+    mount: (app, deps) => {
+      app.openAPIRegistry.registerPath(describe(config));
+      app.on(config.method.toUpperCase(), config.path.replaceAll(/\{(\w+)\}/g, ':$1'), async (c) => {
+        c.set('action', config.name);
+        const principal = config.access === 'public' ? undefined : await authenticate(c, deps);
+        c.set('principal', principal);
+        if (principal !== undefined && config.access !== 'any') requireScope(principal, config.access as TokenScope);
+        const call = {
+          c,
+          deps,
+          principal,
+          params: parseParams(config.params, c),
+          query: parseQuery(config.query, c),
+          body: () => parseBody(config.body, c),
+        };
+        return handler(call as unknown as Call<A, P, Q, B>);
+      });
+    },
+  };
+}
+
+function parseParams(shape: Shape | undefined, c: AppContext): unknown {
+  if (shape === undefined) return {};
+  const result = z.object(shape).safeParse(c.req.param());
+  if (result.success) return result.data;
+  throw new RefloatError('NOT_FOUND', `there is nothing at ${c.req.path}`, {
+    hint: 'Ids are UUIDs; check the address.',
+  });
+}
+
+function parseQuery(shape: Shape | undefined, c: AppContext): unknown {
+  if (shape === undefined) return {};
+  return validated(z.strictObject(shape), c.req.query());
+}
+
+async function parseBody(schema: z.ZodType | undefined, c: AppContext): Promise<unknown> {
+  if (schema === undefined) return undefined;
+  const text = await c.req.text();
+  const type = c.req.header('content-type')?.split(';')[0]?.trim().toLowerCase();
+  // A body of another type would otherwise be dropped in silence, and the request mean something else than it says.
+  if (text !== '' && type !== undefined && type !== '' && !/^application\/([\w.-]+\+)?json$/.test(type)) {
+    throw new RefloatError('UNSUPPORTED_MEDIA_TYPE', `a body of type ${type.slice(0, 100)} is not understood`, {
+      hint: 'Send JSON with "Content-Type: application/json".',
+    });
+  }
+  let value: unknown;
+  try {
+    value = text.trim() === '' ? undefined : JSON.parse(text);
+  } catch {
+    throw new RefloatError('BAD_REQUEST', 'the body is not JSON', {
+      hint: 'Check quotes, commas and the encoding (UTF-8).',
+    });
+  }
+  return validated(schema, value ?? {});
+}
+
+/** Throws `VALIDATION_FAILED` with every problem and its path. */
+export function validated<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const problems = result.error.issues.map((issue) => ({
+    path: issue.path.map(String).join('.'),
+    message: issue.message,
+  }));
+  const first = problems[0];
+  throw new RefloatError(
+    'VALIDATION_FAILED',
+    problems.length === 1 && first !== undefined
+      ? `${first.path || 'the body'}: ${first.message}`
+      : `${problems.length} values are not valid`,
+    { hint: 'See "errors" for each value, and /docs for what is expected.', details: { errors: problems } },
+  );
+}
+
+function describe(
+  config: EndpointConfig<Access, Shape | undefined, Shape | undefined, z.ZodType | undefined>,
+): RouteConfig {
+  const responses: RouteConfig['responses'] = {};
+  for (const [status, { description, schema, type }] of Object.entries(config.answers)) {
+    if (Number(status) >= 400)
+      responses[status] = { description, content: { 'application/problem+json': { schema: PROBLEM } } };
+    else if (schema === undefined) responses[status] = { description };
+    else responses[status] = { description, content: { [type ?? 'application/json']: { schema } } };
+  }
+  const headers = Object.entries(config.headers ?? {}).map(([name, description]) => [
+    name,
+    z.string().optional().describe(description),
+  ]);
+  return createRoute({
+    method: config.method,
+    path: config.path,
+    operationId: config.name,
+    summary: config.summary,
+    ...(config.access === 'public' ? { security: [] } : { security: [{ token: [] }, { session: [] }] }),
+    ...(config.access === 'public' || config.access === 'any' ? {} : { description: `Scope: \`${config.access}\`` }),
+    request: {
+      ...(config.params === undefined ? {} : { params: z.object(config.params) }),
+      ...(config.query === undefined ? {} : { query: z.object(config.query) }),
+      ...(headers.length === 0 ? {} : { headers: z.object(Object.fromEntries(headers)) }),
+      ...(config.body === undefined ? {} : { body: { content: { 'application/json': { schema: config.body } } } }),
+    },
+    responses: {
+      ...responses,
+      default: { description: 'Any other refusal', content: { 'application/problem+json': { schema: PROBLEM } } },
+    },
+  });
+}

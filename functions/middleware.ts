@@ -1,0 +1,118 @@
+/**
+ * What every request goes through: a request id, a database, the limit of bodies, security headers; and every error on its
+ * way out, as a problem and in the audit.
+ */
+import type { OpenAPIHono } from '@hono/zod-openapi';
+import { bodyLimit } from 'hono/body-limit';
+import { HTTPException } from 'hono/http-exception';
+import { databaseErrorFacts, violates } from '../db/database-error.ts';
+import { RefloatError, toRefloatError } from '../db/errors.ts';
+import { newId } from '../db/ids.ts';
+import { insertAudit } from '../db/queries/insert-audit.ts';
+import type { AppContext, AppDeps, AppEnv } from './deps.ts';
+import { problemOf, statusOf } from './problem.ts';
+
+const MAX_BODY_BYTES = 1024 * 1024;
+
+export function addMiddleware(app: OpenAPIHono<AppEnv>, deps: AppDeps): void {
+  app.use(async (c, next) => {
+    const { db, release } = deps.database.acquire(c);
+    c.set('db', db);
+    c.set('requestId', newId());
+    c.set('action', `${c.req.method} ${c.req.path}`);
+    try {
+      await next();
+    } finally {
+      setHeaders(c);
+      deps.afterResponse(c, (c.get('streaming') ?? Promise.resolve()).then(release));
+    }
+  });
+  app.use(
+    bodyLimit({
+      maxSize: MAX_BODY_BYTES,
+      onError: () => {
+        throw new RefloatError('BODY_TOO_LARGE', `a body may have at most ${MAX_BODY_BYTES} bytes`, {
+          hint: 'Send less.',
+        });
+      },
+    }),
+  );
+  app.notFound((c) =>
+    refuse(
+      c,
+      deps,
+      new RefloatError('NOT_FOUND', `there is nothing at ${c.req.path}`, { hint: 'See /docs for what there is.' }),
+    ),
+  );
+  app.onError((thrown, c) => refuse(c, deps, asRefloatError(thrown)));
+}
+
+function setHeaders(c: AppContext): void {
+  const { headers } = c.res;
+  const set = (name: string, value: string): void => {
+    if (!headers.has(name)) c.header(name, value);
+  };
+  set('x-request-id', c.get('requestId'));
+  set('x-content-type-options', 'nosniff');
+  set('x-frame-options', 'DENY');
+  set('referrer-policy', 'no-referrer');
+  if (c.req.path.startsWith('/api/')) set('cache-control', 'no-store');
+  if (!(headers.get('content-type') ?? '').startsWith('text/html'))
+    set('content-security-policy', "default-src 'none'; frame-ancestors 'none'");
+}
+
+function asRefloatError(thrown: unknown): RefloatError {
+  if (thrown instanceof HTTPException)
+    return new RefloatError('BAD_REQUEST', 'the request is not valid', { hint: 'See /docs.' });
+  if (violates(thrown, 'workloads_name_key')) {
+    return new RefloatError('NAME_TAKEN', 'another workload took this name at the same moment', {
+      hint: 'Choose another name.',
+    });
+  }
+  return toRefloatError(thrown);
+}
+
+async function refuse(c: AppContext, deps: AppDeps, error: RefloatError): Promise<Response> {
+  const status = statusOf(error.code);
+  if (status >= 500) {
+    deps.log('error', error.message, {
+      code: error.code,
+      requestId: c.get('requestId'),
+      action: c.get('action'),
+      stack: stackOf(error),
+    });
+  }
+  await auditRefusal(c, deps, error, status);
+  c.header('content-type', 'application/problem+json');
+  if (status === 401) c.header('www-authenticate', 'Bearer realm="refloat"');
+  if (status === 503) c.header('retry-after', '5');
+  return c.body(JSON.stringify(problemOf(error, c.get('requestId'))), status);
+}
+
+/** Only where the error is ours: a database error's stack begins with its message, which may hold parameters. */
+function stackOf(error: RefloatError): string | undefined {
+  const { cause } = error;
+  return cause instanceof Error && databaseErrorFacts(cause) === undefined ? cause.stack : undefined;
+}
+
+/** Every refusal of a change, and every request without the right to it. Questions that miss are not worth a row. */
+async function auditRefusal(c: AppContext, deps: AppDeps, error: RefloatError, status: number): Promise<void> {
+  const changes = !['GET', 'HEAD', 'OPTIONS'].includes(c.req.method);
+  if (c.get('audited') || error.code === 'DATABASE_UNAVAILABLE') return;
+  if (!c.req.path.startsWith('/api/') || !(changes || status === 401 || status === 403)) return;
+  try {
+    await insertAudit(c.get('db'), {
+      actor: c.get('principal')?.subject ?? 'anonymous',
+      action: c.get('action').slice(0, 200),
+      target: c.req.path.slice(0, 200),
+      outcome: 'refused',
+      code: error.code,
+      requestId: c.get('requestId'),
+    });
+  } catch (failure) {
+    deps.log('error', 'a refusal could not be written to the audit', {
+      code: toRefloatError(failure).code,
+      requestId: c.get('requestId'),
+    });
+  }
+}

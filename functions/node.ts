@@ -1,0 +1,91 @@
+/**
+ * Entry on Node: the app behind an HTTP server with a pool of connections.
+ *
+ * Guarantees: `close` lets requests under way finish for a few seconds, then ends event streams and the pool.
+ */
+
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createAdaptorServer } from '@hono/node-server';
+import type { Logger } from 'pino';
+import { connect } from '../db/client.ts';
+import { RefloatError } from '../db/errors.ts';
+import { createApp } from './app.ts';
+import { readKeySet } from './auth/key-set.ts';
+import type { ServerConfig } from './config.ts';
+
+const DRAIN_MS = 5000;
+const STATEMENT_TIMEOUT_MS = 30_000;
+
+export interface NodeServerOptions {
+  readonly config: ServerConfig;
+  readonly databaseUrl: string;
+  /** 0: any free one. */
+  readonly port: number;
+  readonly hostname: string;
+  readonly log: Logger;
+  readonly now?: () => Date;
+}
+
+export interface NodeServer {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** Throws `CONFIG_INVALID` for keys or addresses that cannot be used. The database may still be away. */
+export async function startNodeServer({
+  config,
+  databaseUrl,
+  port,
+  hostname,
+  log,
+  now = () => new Date(),
+}: NodeServerOptions): Promise<NodeServer> {
+  const connection = connect(databaseUrl, {
+    max: 20,
+    applicationName: 'refloat-api',
+    statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+  });
+  const app = createApp({
+    database: { acquire: () => ({ db: connection.db, release: () => Promise.resolve() }) },
+    keys: await readKeySet(config.signingKeys),
+    issuer: config.issuer,
+    publicOrigin: config.publicOrigin,
+    agentDatabaseUrl: config.agentDatabaseUrl,
+    now,
+    log: (level, message, facts) => log[level](facts, message),
+    afterResponse: (_context, work) => {
+      work.catch((error: unknown) =>
+        log.error({ error: error instanceof Error ? error.name : 'unknown' }, 'releasing a request failed'),
+      );
+    },
+  });
+  const server = createAdaptorServer({ fetch: app.fetch }) as Server;
+  try {
+    const listening = once(server, 'listening');
+    server.listen(port, hostname);
+    await listening;
+  } catch (error) {
+    await connection.close();
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+    throw new RefloatError('CONFIG_INVALID', `cannot listen on ${hostname} port ${port} (${code})`, {
+      hint:
+        code === 'EADDRINUSE'
+          ? 'Another program uses this port. Choose one with --port or REFLOAT_PORT; 0 takes any free one.'
+          : 'Choose another port or address.',
+    });
+  }
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: async () => {
+      const closed = once(server, 'close');
+      server.close();
+      server.closeIdleConnections();
+      const timer = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+      await closed;
+      clearTimeout(timer);
+      await connection.close();
+    },
+  };
+}

@@ -1,0 +1,34 @@
+import { z } from 'zod';
+import { requireCapturable, requireThere, snapshotOf, workloadFor } from '../checks.ts';
+import { endpoint } from '../endpoint.ts';
+import { IDEMPOTENCY_HEADER, INTENT_ANSWERS, INTENT_BODY } from '../intent-body.ts';
+import { startIntent } from '../start-intent.ts';
+
+export const planRestore = endpoint(
+  {
+    method: 'post',
+    path: '/api/workloads/{id}/snapshots/{sid}/plan',
+    name: 'planRestore',
+    summary: 'All checks of a restore, without any effect; the plan is the result of the intent',
+    access: 'snapshots:read',
+    params: { id: z.uuid(), sid: z.uuid() },
+    headers: IDEMPOTENCY_HEADER,
+    body: INTENT_BODY,
+    answers: INTENT_ANSWERS,
+  },
+  async ({ c, principal, params, body }) => {
+    const db = c.get('db');
+    const workload = await workloadFor(db, principal, params.id);
+    const snapshot = await snapshotOf(db, workload, params.sid);
+    const { notAfter } = await body();
+    requireCapturable(workload);
+    requireThere(snapshot);
+    return startIntent(c, {
+      kind: 'plan',
+      workloadId: workload.id,
+      hostId: workload.hostId,
+      snapshotId: snapshot.id,
+      notAfter,
+    });
+  },
+);

@@ -1,0 +1,35 @@
+import { z } from 'zod';
+import { requireCapturable, requireConfirmation, requireThere, snapshotOf, workloadFor } from '../checks.ts';
+import { endpoint } from '../endpoint.ts';
+import { CONFIRM_ANSWERS, CONFIRM_HEADER, IDEMPOTENCY_HEADER, INTENT_ANSWERS, INTENT_BODY } from '../intent-body.ts';
+import { startIntent } from '../start-intent.ts';
+
+export const restoreSnapshot = endpoint(
+  {
+    method: 'post',
+    path: '/api/workloads/{id}/snapshots/{sid}/restore',
+    name: 'restoreSnapshot',
+    summary: 'Puts the data of a snapshot back, in seconds of downtime, with an undo',
+    access: 'restores:create',
+    params: { id: z.uuid(), sid: z.uuid() },
+    headers: { ...CONFIRM_HEADER, ...IDEMPOTENCY_HEADER },
+    body: INTENT_BODY,
+    answers: { ...INTENT_ANSWERS, ...CONFIRM_ANSWERS },
+  },
+  async ({ c, principal, params, body }) => {
+    const db = c.get('db');
+    const workload = await workloadFor(db, principal, params.id);
+    const snapshot = await snapshotOf(db, workload, params.sid);
+    requireConfirmation(c, workload);
+    const { notAfter } = await body();
+    requireCapturable(workload);
+    requireThere(snapshot);
+    return startIntent(c, {
+      kind: 'restore',
+      workloadId: workload.id,
+      hostId: workload.hostId,
+      snapshotId: snapshot.id,
+      notAfter,
+    });
+  },
+);

@@ -1,0 +1,71 @@
+import { z } from 'zod';
+import type { Queryable } from '../../db/client.ts';
+import { RefloatError } from '../../db/errors.ts';
+import { findNewestSwap } from '../../db/queries/find-newest-swap.ts';
+import { findPreRestoreSnapshot } from '../../db/queries/find-pre-restore-snapshot.ts';
+import type { IntentRow } from '../../db/queries/insert-intent.ts';
+import { intentFor, requireCapturable, requireConfirmation, workloadFor } from '../checks.ts';
+import { endpoint } from '../endpoint.ts';
+import { CONFIRM_ANSWERS, CONFIRM_HEADER, IDEMPOTENCY_HEADER, INTENT_ANSWERS, INTENT_BODY } from '../intent-body.ts';
+import { startIntent } from '../start-intent.ts';
+
+/** Takes back the last restore or undo of a workload: what was put aside becomes live again. */
+export const undoIntent = endpoint(
+  {
+    method: 'post',
+    path: '/api/intents/{id}/undo',
+    name: 'undoIntent',
+    summary: 'Takes a restore, or an undo, back',
+    access: 'restores:create',
+    params: { id: z.uuid() },
+    headers: { ...CONFIRM_HEADER, ...IDEMPOTENCY_HEADER },
+    body: INTENT_BODY,
+    answers: {
+      ...INTENT_ANSWERS,
+      ...CONFIRM_ANSWERS,
+      409: { description: 'Not undoable, or an intent is under way (intentId)' },
+    },
+  },
+  async ({ c, principal, params, body }) => {
+    const intent = await intentFor(c.get('db'), principal, params.id);
+    const workload = await workloadFor(c.get('db'), principal, intent.workloadId);
+    requireConfirmation(c, workload);
+    const { notAfter } = await body();
+    requireCapturable(workload);
+    return startIntent(
+      c,
+      { kind: 'undo', workloadId: workload.id, hostId: workload.hostId, undoOf: intent.id, notAfter },
+      (db) => refusal(db, intent),
+    );
+  },
+);
+
+async function refusal(db: Queryable, intent: IntentRow): Promise<RefloatError | undefined> {
+  if (intent.kind !== 'restore' && intent.kind !== 'undo') {
+    return notUndoable(`a ${intent.kind} cannot be undone`, 'Only a restore, or an undo, can.');
+  }
+  if (intent.state !== 'succeeded') {
+    return notUndoable(
+      `this ${intent.kind} is ${intent.state}`,
+      'Only one that succeeded has changed the live data for good.',
+    );
+  }
+  const newest = await findNewestSwap(db, intent.workloadId);
+  if (newest !== null && newest.id !== intent.id) {
+    return notUndoable(
+      `a later ${newest.kind} has replaced what this one put in place`,
+      'Undo that one (newestIntentId), or restore a snapshot.',
+      {
+        newestIntentId: newest.id,
+      },
+    );
+  }
+  // The host decides again: it alone sees whether the previous tree is there.
+  const held = (intent.result?.held ?? []).length > 0;
+  if (held || (await findPreRestoreSnapshot(db, intent.id)) !== null) return undefined;
+  return notUndoable('the state before it is not kept any more', 'Restore a snapshot instead.');
+}
+
+function notUndoable(message: string, hint: string, details: Record<string, unknown> = {}): RefloatError {
+  return new RefloatError('NOT_UNDOABLE', message, { hint, details });
+}

@@ -1,0 +1,82 @@
+/**
+ * Entry on Cloudflare Workers. The database is reached through Hyperdrive: a new client for each request, since a Worker may
+ * not use a connection of another request, and Hyperdrive pools on its side.
+ */
+import { connect } from '../db/client.ts';
+import { type App, createApp } from './app.ts';
+import { readKeySet } from './auth/key-set.ts';
+import { readServerConfig } from './config.ts';
+
+/** Bindings of wrangler.toml. */
+interface WorkerEnv {
+  readonly HYPERDRIVE: { readonly connectionString: string };
+  readonly [name: string]: unknown;
+}
+
+interface WorkerContext {
+  waitUntil(work: Promise<unknown>): void;
+  passThroughOnException(): void;
+  readonly props: unknown;
+}
+
+/** Event streams look at the database less often than on Node: each look is a round trip to Hyperdrive. */
+const EVENT_POLL_MS = 500;
+
+let app: Promise<App> | undefined;
+
+async function build(env: WorkerEnv): Promise<App> {
+  const texts = Object.fromEntries(
+    Object.entries(env).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+  );
+  const config = readServerConfig(texts);
+  return createApp({
+    database: {
+      acquire: (context) => {
+        const { HYPERDRIVE } = context.env as unknown as WorkerEnv;
+        const { db, close } = connect(HYPERDRIVE.connectionString, {
+          max: 5,
+          fetchTypes: false,
+          applicationName: 'refloat-api',
+        });
+        return { db, release: close };
+      },
+    },
+    keys: await readKeySet(config.signingKeys),
+    issuer: config.issuer,
+    publicOrigin: config.publicOrigin,
+    // Hyperdrive's own address is of no use to agents.
+    agentDatabaseUrl: texts['REFLOAT_AGENT_DATABASE_URL'],
+    now: () => new Date(),
+    log: (level, message, facts) => console[level](JSON.stringify({ level, message, ...facts })),
+    afterResponse: (context, work) => context.executionCtx.waitUntil(work),
+    eventPollMs: EVENT_POLL_MS,
+  });
+}
+
+export default {
+  async fetch(request: Request, env: WorkerEnv, context: WorkerContext): Promise<Response> {
+    // A failure is not kept: the next request tries again.
+    app ??= build(env).catch((error: unknown) => {
+      app = undefined;
+      throw error;
+    });
+    try {
+      return await (await app).fetch(request, env, context);
+    } catch (error) {
+      const code = error instanceof Error && 'code' in error ? String(error.code) : 'INTERNAL';
+      const detail = code === 'CONFIG_INVALID' && error instanceof Error ? error.message : 'the server cannot start';
+      console.error(JSON.stringify({ level: 'error', message: detail, code }));
+      return Response.json(
+        {
+          type: 'about:blank',
+          title: 'Service Unavailable',
+          status: 503,
+          code,
+          detail,
+          hint: 'See the log of the Worker.',
+        },
+        { status: 503, headers: { 'content-type': 'application/problem+json' } },
+      );
+    }
+  },
+};
