@@ -127,8 +127,8 @@ function errorText(error: RefloatError): string {
   const lines = [`refloat: ${plain(error.message)} (${plain(error.code)})`];
   const intentId = error.details?.['intentId'];
   if (typeof intentId === 'string') lines.push(`  intent: ${plain(intentId)}`);
-  const issues = error.details?.['issues'];
-  if (Array.isArray(issues)) for (const issue of issues) lines.push(`  - ${issueText(issue)}`);
+  const issues = error.details?.['errors'];
+  if (Array.isArray(issues) && issues.length > 1) for (const issue of issues) lines.push(`  - ${issueText(issue)}`);
   if (error.hint !== '') lines.push(`  ${plain(error.hint)}`);
   return `${lines.join('\n')}\n`;
 }
@@ -136,6 +136,6 @@ function errorText(error: RefloatError): string {
 function issueText(issue: unknown): string {
   if (issue === null || typeof issue !== 'object') return plain(String(issue));
   const { path, message } = issue as { path?: unknown; message?: unknown };
-  const where = Array.isArray(path) ? path.join('.') : String(path ?? '');
+  const where = String(path ?? '');
   return plain(where === '' ? String(message) : `${where}: ${String(message)}`);
 }

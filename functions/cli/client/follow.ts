@@ -9,13 +9,13 @@ import { createParser } from 'eventsource-parser';
 import { RefloatError } from '../../../db/errors.ts';
 import { isOver } from '../../../db/intent-state.ts';
 import type { Api } from './api.ts';
-import type { EventAnswer, IntentAnswer } from './wire.ts';
+import type { EventAnswer, IntentAnswer, ProgressAnswer } from './wire.ts';
 
 export interface Watcher {
   /** One line of the progress. */
   event(event: EventAnswer): void;
-  /** The intent's row whenever it is known anew. */
-  intent(intent: IntentAnswer): void;
+  /** State, step and figures whenever they are known anew. */
+  progress(progress: ProgressAnswer): void;
   /** The stream broke; it is tried again. */
   disconnected(): void;
 }
@@ -34,7 +34,7 @@ export async function follow(api: Api, intentId: string, watcher: Watcher, signa
     try {
       await readStream(api, intentId, cursor, watcher, signal);
       const intent = await api.get<IntentAnswer>(`/api/intents/${intentId}`);
-      watcher.intent(intent);
+      watcher.progress(intent);
       if (isOver(intent.state)) return intent;
     } catch (thrown) {
       signal.throwIfAborted();
@@ -59,13 +59,12 @@ async function readStream(
   let over = false;
   const parser = createParser({
     onEvent: (message) => {
-      if (message.event === 'intent') {
-        const intent = JSON.parse(message.data) as IntentAnswer;
-        watcher.intent(intent);
-        over = isOver(intent.state);
+      if (message.event === 'progress') return watcher.progress(JSON.parse(message.data) as ProgressAnswer);
+      if (message.event === 'end') {
+        over = true;
         return;
       }
-      const seq = Number(message.id);
+      const seq = Number(message.id ?? '');
       if (!Number.isSafeInteger(seq) || seq <= cursor.last) return;
       cursor.last = seq;
       watcher.event(JSON.parse(message.data) as EventAnswer);

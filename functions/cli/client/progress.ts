@@ -4,7 +4,7 @@ import { INTENT_STEPS } from '../../../db/intent-steps.ts';
 import type { StepEventData } from '../../../db/results.ts';
 import type { Watcher } from './follow.ts';
 import { bytesText, durationText, plain } from './text.ts';
-import type { EventAnswer, IntentAnswer } from './wire.ts';
+import type { EventAnswer, IntentAnswer, ProgressAnswer } from './wire.ts';
 
 export interface ProgressView extends Watcher {
   /** Leaves the terminal as it was; safe to call again. */
@@ -12,7 +12,7 @@ export interface ProgressView extends Watcher {
 }
 
 /** For `--json` without a terminal: standard error stays empty. */
-const SILENT: ProgressView = { event: () => {}, intent: () => {}, disconnected: () => {}, close: () => {} };
+const SILENT: ProgressView = { event: () => {}, progress: () => {}, disconnected: () => {}, close: () => {} };
 
 /** @param title what is being done, in front of the bar */
 export function progressView(title: string, intent: IntentAnswer, json: boolean): ProgressView {
@@ -23,7 +23,7 @@ export function progressView(title: string, intent: IntentAnswer, json: boolean)
 function bar(title: string, first: IntentAnswer): ProgressView {
   const steps: string[] = [...INTENT_STEPS[first.kind]];
   const finished = new Set<string>();
-  let current = first;
+  let current: ProgressAnswer = first;
   let note = 'waiting for the host';
   const view = new SingleBar({
     stream: process.stderr,
@@ -60,9 +60,9 @@ function bar(title: string, first: IntentAnswer): ProgressView {
       }
       draw();
     },
-    intent: (intent) => {
-      current = intent;
-      if (intent.step !== null) note = plain(intent.step);
+    progress: (progress) => {
+      current = progress;
+      if (progress.step !== null) note = plain(progress.step);
       draw();
     },
     disconnected: () => {
@@ -82,7 +82,7 @@ function lines(): ProgressView {
       const line = lineOf(event);
       if (line !== undefined) say(line);
     },
-    intent: () => {
+    progress: () => {
       lost = false;
     },
     disconnected: () => {

@@ -46,12 +46,8 @@ const COLUMNS: readonly Column<Row>[] = [
   { title: 'ID', value: (row) => row.id },
   { title: 'CAPTURED', value: (row) => timeText(row.capturedAt) },
   { title: 'KIND', value: (row) => row.kind },
-  { title: 'SIZE', value: (row) => bytesText(sum(row, 'archiveBytes')), right: true },
-  { title: 'CONTENT', value: (row) => bytesText(sum(row, 'contentBytes')), right: true },
-  { title: 'ENTRIES', value: (row) => String(sum(row, 'entries')), right: true },
+  { title: 'SIZE', value: (row) => bytesText(row.archiveBytes), right: true },
+  { title: 'CONTENT', value: (row) => bytesText(row.contentBytes), right: true },
+  { title: 'ENTRIES', value: (row) => String(row.entries), right: true },
   { title: 'IMAGE', value: (row) => row.image },
 ];
-
-function sum(row: SnapshotAnswer, member: 'archiveBytes' | 'contentBytes' | 'entries'): number {
-  return row.volumes.reduce((total, volume) => total + volume[member], 0);
-}

@@ -1,4 +1,4 @@
-/** What the API answers, as far as the commands read it. Members that a newer server adds are passed on untouched. */
+/** What the API answers, as far as the commands and the console read it. Members that a newer server adds are passed on untouched. */
 import type { ErrorJson } from '../../../db/errors.ts';
 import type { IntentKind, IntentState } from '../../../db/intent-state.ts';
 import type { IntentEvent, IntentResult, Progress, SnapshotKind } from '../../../db/results.ts';
@@ -21,6 +21,15 @@ export interface WorkloadAnswer {
   readonly version: number;
   readonly config: WorkloadConfig;
   readonly updatedAt: string;
+  /** As the agent last reported them. */
+  readonly containers: readonly {
+    readonly id: string;
+    readonly name: string;
+    readonly image: string;
+    readonly imageId: string;
+    readonly state: string;
+    readonly health: string | null;
+  }[];
 }
 
 export interface SnapshotAnswer {
@@ -31,7 +40,10 @@ export interface SnapshotAnswer {
   readonly image: string;
   readonly imageId: string;
   readonly capturedAt: string;
-  readonly protectedUntil?: string | null;
+  readonly protectedUntil: string | null;
+  readonly archiveBytes: number;
+  readonly contentBytes: number;
+  readonly entries: number;
   readonly volumes: readonly {
     readonly name: string;
     readonly archiveBytes: number;
@@ -47,12 +59,13 @@ export interface IntentAnswer {
   readonly workloadId: string;
   readonly snapshotId: string | null;
   readonly hostId: string;
-  readonly undoOf?: string | null;
+  readonly undoOf: string | null;
   readonly requestedBy: string;
   readonly createdAt: string;
   readonly claimedAt: string | null;
   readonly finishedAt: string | null;
-  readonly committedAt?: string | null;
+  readonly committedAt: string | null;
+  readonly cancelRequestedAt: string | null;
   readonly step: string | null;
   readonly progress: Progress | null;
   readonly result: IntentResult | null;
@@ -71,3 +84,6 @@ export interface TokenAnswer {
 }
 
 export type EventAnswer = IntentEvent;
+
+/** On the event stream without a number: the latest figures only. */
+export type ProgressAnswer = Pick<IntentAnswer, 'state' | 'step' | 'progress'>;

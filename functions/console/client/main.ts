@@ -1,0 +1,317 @@
+/** The console's script: signs in or loads, keeps the page up to date, and carries out what is clicked. */
+import { isOver } from '../../../db/intent-state.ts';
+import type { HostAnswer, IntentAnswer, SnapshotAnswer, WorkloadAnswer } from '../../cli/client/wire.ts';
+import { DICTIONARIES, isLanguage } from '../i18n/languages.ts';
+import { request } from './api.ts';
+import { openDanger } from './confirm-dialog.ts';
+import { el, focusKey, show } from './dom.ts';
+import { formatFor } from './format.ts';
+import { type Follower, followIntent } from './live.ts';
+import type { Actions, Model, Session } from './model.ts';
+import { type Problem, problemBox, toProblem } from './problem.ts';
+import { workloadList } from './workload-list.ts';
+import { workloadView } from './workload-view.ts';
+
+const REFRESH_MS = 5000;
+const HISTORY = 20;
+
+const language = isLanguage(document.documentElement.lang) ? document.documentElement.lang : 'en';
+const t = DICTIONARIES[language];
+const f = formatFor(language, t);
+const app = required('app');
+const account = required('account');
+const notices = required('notices');
+
+const model: Model = {
+  t,
+  f,
+  session: { subject: '', scopes: [] },
+  hosts: [],
+  workloads: [],
+  filter: '',
+  selected: undefined,
+  snapshots: [],
+  intents: [],
+  live: undefined,
+};
+let follower: Follower | undefined;
+/** What is on the page, as text: the same is not drawn again. */
+let drawn = '';
+let timer: ReturnType<typeof setTimeout> | undefined;
+
+function required(id: string): HTMLElement {
+  const element = document.getElementById(id);
+  if (element === null) throw new Error(`the page has no #${id}`);
+  return element;
+}
+
+async function load(): Promise<void> {
+  const [hosts, workloads] = await Promise.all([
+    request<{ hosts: HostAnswer[] }>('GET', '/api/hosts'),
+    request<{ workloads: WorkloadAnswer[] }>('GET', '/api/workloads'),
+  ]);
+  model.hosts = hosts.hosts;
+  model.workloads = workloads.workloads;
+  const wanted = wantedName();
+  const selected = model.workloads.find((workload) => workload.name === wanted) ?? model.workloads[0];
+  if (selected?.id !== model.selected?.id) forget();
+  model.selected = selected;
+  if (selected === undefined) return;
+  const [snapshots, intents] = await Promise.all([
+    request<{ snapshots: SnapshotAnswer[] }>('GET', `/api/workloads/${selected.id}/snapshots`),
+    request<{ intents: IntentAnswer[] }>('GET', `/api/intents?workloadId=${selected.id}&limit=${HISTORY * 2}`),
+  ]);
+  // Meanwhile another one may have been chosen.
+  if (model.selected?.id !== selected.id) return;
+  model.snapshots = snapshots.snapshots;
+  model.intents = intents.intents.filter((intent) => intent.kind !== 'plan').slice(0, HISTORY);
+  const newest = model.intents.find((intent) => !isOver(intent.state)) ?? model.intents[0];
+  if (newest !== undefined && newest.id !== follower?.intentId) follow(newest);
+}
+
+/** The workload that the address names, if it can be read. */
+function wantedName(): string {
+  try {
+    return decodeURIComponent(location.hash.slice(1));
+  } catch {
+    return '';
+  }
+}
+
+function forget(): void {
+  follower?.stop();
+  follower = undefined;
+  model.live = undefined;
+  model.snapshots = [];
+  model.intents = [];
+}
+
+function follow(intent: IntentAnswer): void {
+  follower?.stop();
+  let wasOver = isOver(intent.state);
+  follower = followIntent(
+    intent,
+    (live) => {
+      model.live = live;
+      draw();
+      const over = isOver(live.intent.state);
+      // A finished capture has made a snapshot, and containers may have changed.
+      if (over && !wasOver) void refresh();
+      wasOver = over;
+    },
+    refused,
+  );
+}
+
+function draw(): void {
+  const { hosts, workloads, selected, snapshots, intents, live } = model;
+  const now = JSON.stringify([
+    hosts,
+    workloads,
+    selected?.id,
+    snapshots,
+    intents,
+    live,
+    Math.floor(Date.now() / 30_000),
+  ]);
+  if (now === drawn) return;
+  drawn = now;
+  document.title = selected === undefined ? t.title : `${selected.name} · ${t.title}`;
+  if (workloads.length === 0) {
+    show(app, noWorkloads());
+    return;
+  }
+  const view =
+    selected === undefined ? el('p', { class: 'empty' }, t.chooseWorkload) : workloadView(model, selected, actions);
+  const open = openDetails();
+  show(
+    app,
+    el(
+      'div',
+      { class: 'columns' },
+      workloadList(model, () => {}),
+      el('div', { class: 'detail' }, view),
+    ),
+  );
+  if (open) for (const details of app.querySelectorAll('details')) details.open = true;
+}
+
+function openDetails(): boolean {
+  return app.querySelector('details[open]') !== null;
+}
+
+function noWorkloads(): HTMLElement {
+  return el(
+    'div',
+    { class: 'empty big' },
+    el('h1', {}, t.noWorkloads),
+    el('p', { class: 'muted' }, t.noWorkloadsText),
+    el('pre', {}, el('code', {}, 'refloat workload apply workload.yaml')),
+  );
+}
+
+async function refresh(): Promise<void> {
+  clearTimeout(timer);
+  try {
+    await load();
+    show(notices);
+    draw();
+  } catch (thrown) {
+    const problem = toProblem(thrown);
+    if (problem.status === 401) return refused(problem);
+    show(notices, problem.code === 'NETWORK' ? el('p', { class: 'notice' }, t.offline) : problemBox(t, problem));
+  }
+  if (document.visibilityState === 'visible') timer = setTimeout(() => void refresh(), REFRESH_MS);
+}
+
+/** The API says that this is over: signed out, or not allowed. */
+function refused(problem: Problem): void {
+  if (problem.status === 401) signInNeeded(t.signInExpired);
+  else show(notices, problemBox(t, problem));
+}
+
+function signInNeeded(reason: string | undefined): void {
+  clearTimeout(timer);
+  forget();
+  drawn = '';
+  show(account);
+  show(notices);
+  for (const dialog of document.querySelectorAll('dialog')) dialog.close();
+  show(
+    app,
+    el(
+      'section',
+      { class: 'sign-in card' },
+      el('img', {
+        src: document.querySelector<HTMLLinkElement>('link[rel=icon]')?.href,
+        alt: '',
+        width: 56,
+        height: 56,
+      }),
+      el('h1', {}, t.signInTitle),
+      reason !== undefined && el('p', { class: 'warn' }, reason),
+      el('p', {}, t.signInText),
+      el('p', { class: 'muted' }, t.signInCommand),
+      el('pre', {}, el('code', {}, 'npm start')),
+    ),
+  );
+}
+
+function notify(thrown: unknown): void {
+  const problem = toProblem(thrown);
+  if (problem.status === 401) {
+    refused(problem);
+    return;
+  }
+  const dismiss = el('button', { type: 'button', class: 'button small', click: () => show(notices) }, t.dismiss);
+  show(notices, problemBox(t, problem, dismiss));
+  if (problem.intentId !== undefined) void refresh();
+}
+
+/** Asks once; further clicks while it is under way do nothing. */
+let asking = false;
+async function ask(path: string): Promise<void> {
+  if (asking) return;
+  asking = true;
+  try {
+    accepted(await request<IntentAnswer>('POST', path, { 'idempotency-key': crypto.randomUUID() }, {}));
+  } catch (thrown) {
+    notify(thrown);
+  } finally {
+    asking = false;
+  }
+}
+
+function accepted(intent: IntentAnswer): void {
+  show(notices);
+  follow(intent);
+  void refresh();
+  const title = document.getElementById('activity-title');
+  title?.scrollIntoView({ block: 'nearest', behavior: 'smooth' });
+  focusKey('activity');
+}
+
+function volumesOf(workload: WorkloadAnswer, names?: readonly string[]): string {
+  return f.list(names ?? workload.config.volumes.map((volume) => volume.name));
+}
+
+const actions: Actions = {
+  capture: (workload) => void ask(`/api/workloads/${workload.id}/snapshots`),
+  deploy: (workload) => void ask(`/api/workloads/${workload.id}/deploy`),
+  cancel: (intent) => void ask(`/api/intents/${intent.id}/cancel`),
+  restore: (workload, snapshot) => {
+    const words = t.dialog;
+    const base = `/api/workloads/${workload.id}/snapshots/${snapshot.id}`;
+    const volumes = volumesOf(
+      workload,
+      snapshot.volumes.map((volume) => volume.name),
+    );
+    openDanger(
+      model,
+      workload,
+      {
+        title: words.restoreTitle(workload.name),
+        facts: [
+          words.restoreData(volumes, f.time(snapshot.capturedAt)),
+          words.stops(workload.name),
+          words.kept,
+          words.healthy,
+        ],
+        button: words.restoreButton,
+        path: `${base}/restore`,
+        planPath: `${base}/plan`,
+      },
+      accepted,
+      showIntent,
+    );
+  },
+  undo: (workload, intent) => {
+    const words = t.dialog;
+    openDanger(
+      model,
+      workload,
+      {
+        title: words.undoTitle(workload.name),
+        facts: [words.undoData(volumesOf(workload), f.time(intent.createdAt)), words.stops(workload.name), words.kept],
+        button: words.undoButton,
+        path: `/api/intents/${intent.id}/undo`,
+        planPath: undefined,
+      },
+      accepted,
+      showIntent,
+    );
+  },
+};
+
+function showIntent(intentId: string): void {
+  void request<IntentAnswer>('GET', `/api/intents/${intentId}`).then(accepted).catch(notify);
+}
+
+async function signOut(): Promise<void> {
+  await request('DELETE', '/api/session').catch(notify);
+  location.reload();
+}
+
+async function start(): Promise<void> {
+  try {
+    model.session = await request<Session>('GET', '/api/session');
+  } catch (thrown) {
+    const problem = toProblem(thrown);
+    if (problem.status === 401) return signInNeeded(undefined);
+    const again = el('button', { type: 'button', class: 'button', click: () => void start() }, t.retry);
+    show(app, el('div', { class: 'empty big' }, problemBox(t, problem, again)));
+    return;
+  }
+  show(
+    account,
+    el('span', { class: 'muted account-name' }, t.signedInAs(model.session.subject)),
+    el('button', { type: 'button', class: 'button small', click: () => void signOut() }, t.signOut),
+  );
+  await refresh();
+}
+
+window.addEventListener('hashchange', () => void refresh());
+document.addEventListener('visibilitychange', () => {
+  if (document.visibilityState === 'visible' && model.session.subject !== '') void refresh();
+});
+void start();
