@@ -83,7 +83,7 @@ export function parseConfig(env: Environment, file: AgentJson): AgentConfig {
   };
 }
 
-async function readAgentJson(path: string): Promise<AgentJson> {
+export async function readAgentJson(path: string): Promise<AgentJson> {
   let content: string;
   try {
     content = await readFile(path, 'utf8');

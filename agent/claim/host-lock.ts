@@ -27,7 +27,7 @@ export interface HostLock {
 export function takeHostLock(stateDir: string, instance: string): HostLock {
   const path = join(stateDir, 'agent.lock');
   const fd = openLock(stateDir, path);
-  if (!tryLockFile(fd, path)) {
+  if (!lockPatiently(fd, path)) {
     closeSync(fd);
     const holder = readHolder(path);
     const who = holder === null ? 'another process' : `process ${holder.pid}`;
@@ -56,6 +56,15 @@ export function hostLockHolder(stateDir: string): LockHolder | null {
   } finally {
     closeSync(fd);
   }
+}
+
+/** A `status` that looks at the lock holds it for an instant; that is no agent. */
+function lockPatiently(fd: number, path: string): boolean {
+  for (let tries = 0; tries < 5; tries++) {
+    if (tryLockFile(fd, path)) return true;
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+  }
+  return false;
 }
 
 function openLock(stateDir: string, path: string): number {

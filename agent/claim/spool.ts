@@ -89,6 +89,17 @@ export class Spool {
     return spool;
   }
 
+  /** What a spool holds, without touching it: for `status`, while an agent may be writing. */
+  static peek(
+    stateDir: string,
+    intentId: string,
+  ): { readonly intentId: string; readonly leaseEpoch: number; readonly undelivered: number } {
+    const path = join(spoolDirectory(stateDir), `${intentId}.jsonl`);
+    const spool = new Spool(intentId, path, -1);
+    spool.#replayAll(existsSync(path) ? readFileSync(path) : Buffer.alloc(0));
+    return { intentId, leaseEpoch: spool.leaseEpoch, undelivered: spool.undelivered.length };
+  }
+
   get leaseEpoch(): number {
     return this.#leaseEpoch;
   }
@@ -170,7 +181,11 @@ export class Spool {
       ftruncateSync(this.#fd, end);
       syncDescriptor(this.#fd, this.path);
     }
-    for (const text of bytes.toString('utf8', 0, end).split('\n')) {
+    this.#replayAll(bytes.subarray(0, end));
+  }
+
+  #replayAll(bytes: Buffer): void {
+    for (const text of bytes.toString('utf8').split('\n')) {
       if (text !== '') this.#replay(parseLine(text));
     }
     this.#delivered = Math.min(this.#delivered, this.#items.length);

@@ -195,6 +195,11 @@ function describe(options: CreateSnapshotOptions, path: string): CreatedSnapshot
       details: { path },
     });
   }
+  return { ...recordOf(manifest, manifestSha256, options.protectedUntil), path, manifest };
+}
+
+/** What Postgres is told of a snapshot. */
+export function recordOf(manifest: Manifest, manifestSha256: string, protectedUntil: string | null): SnapshotRecord {
   return {
     id: manifest.id,
     workloadId: manifest.workload.id,
@@ -204,7 +209,7 @@ function describe(options: CreateSnapshotOptions, path: string): CreatedSnapshot
     image: manifest.image.reference,
     imageId: manifest.image.id,
     capturedAt: manifest.capturedAt,
-    protectedUntil: options.protectedUntil,
+    protectedUntil,
     volumes: manifest.volumes.map((volume) => ({
       name: volume.name,
       scope: volume.scope,
@@ -214,8 +219,6 @@ function describe(options: CreateSnapshotOptions, path: string): CreatedSnapshot
       entries: volume.counts.entries,
       skipped: volume.skippedCount,
     })),
-    path,
-    manifest,
   };
 }
 

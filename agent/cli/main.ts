@@ -1,0 +1,6 @@
+/** `refloat-agent`. As the archive's child process it loads nothing else: no engine, no database. */
+import { runArchiveChild } from '../archive/run-child.ts';
+
+if (!runArchiveChild(process.argv)) {
+  void import('./program.ts').then(({ runProgram }) => runProgram(process.argv));
+}

@@ -1,0 +1,60 @@
+/**
+ * Everything that is put right before anything is claimed, and before any deploy: unfinished journals, deploys that did not
+ * end, snapshots that were half made. Works without the control plane; what it has to say is spooled.
+ */
+import { type RefloatError, toRefloatError } from '../db/errors.ts';
+import type { Outcome } from '../db/results.ts';
+import { Spool } from './claim/spool.ts';
+import { SpooledControl } from './claim/spooled-control.ts';
+import { findDeploysToRepair, repairDeploy } from './deploy/repair-deploy.ts';
+import type { AgentDeps } from './deps.ts';
+import { type Recovered, recover } from './restore/recovery.ts';
+import { removeLeftovers, snapshotStore } from './snapshots/store.ts';
+
+export interface RecoveredHost {
+  readonly intents: readonly Recovered[];
+  /** Workloads whose unfinished deploy was finished or taken back. */
+  readonly repaired: readonly { readonly workloadId: string; readonly error: RefloatError | null }[];
+}
+
+/** Only under the host lock. @throws RefloatError the engine's codes, when it cannot be asked about unfinished deploys */
+export async function recoverHost(deps: AgentDeps): Promise<RecoveredHost> {
+  const spools = new Map<string, Spool>();
+  const spoolOf = (intentId: string): Spool => {
+    const spool = spools.get(intentId) ?? Spool.open(deps.config.stateDir, intentId);
+    spools.set(intentId, spool);
+    return spool;
+  };
+  try {
+    const intents = await recover(deps, (intentId) => new SpooledControl(spoolOf(intentId), deps.now));
+    for (const recovered of intents) spoolOutcome(spoolOf(recovered.intentId), recovered);
+    const repaired = await repairDeploys(deps);
+    await removeLeftovers(snapshotStore(deps.config.stateDir));
+    return { intents, repaired };
+  } finally {
+    for (const spool of spools.values()) spool.close();
+  }
+}
+
+function spoolOutcome(spool: Spool, { outcome, error }: Recovered): void {
+  const reported: Outcome | null = outcome ?? (error === null ? null : { state: 'stuck', result: null, error });
+  // A host that stays stuck says so once, not at every start.
+  if (reported === null || (reported.state === 'stuck' && spool.outcome?.state === 'stuck')) return;
+  spool.append({ type: 'finish', outcome: reported });
+}
+
+async function repairDeploys(deps: AgentDeps): Promise<RecoveredHost['repaired']> {
+  const repaired: { workloadId: string; error: RefloatError | null }[] = [];
+  for (const workloadId of await findDeploysToRepair(deps.engine)) {
+    try {
+      const done = await deps.locks.withWorkloadLock(workloadId, (lock) => repairDeploy(deps, lock, workloadId));
+      deps.log.info({ workloadId, ...done }, 'an unfinished deploy was put right');
+      repaired.push({ workloadId, error: null });
+    } catch (thrown) {
+      const error = toRefloatError(thrown);
+      deps.log.error({ workloadId, error: error.toJSON() }, 'an unfinished deploy could not be put right');
+      repaired.push({ workloadId, error });
+    }
+  }
+  return repaired;
+}
