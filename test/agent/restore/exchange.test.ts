@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -12,25 +13,41 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { identify } from '../../../agent/fs/durable.ts';
-import { exchangeBack, exchangeForward, probeExchange } from '../../../agent/restore/exchange.ts';
-import type { Exchange } from '../../../agent/restore/facts.ts';
+import { exchangeBack, exchangeForward, planExchange, probeExchange } from '../../../agent/restore/exchange.ts';
+import type { Exchange, Target } from '../../../agent/restore/facts.ts';
+import { compareTrees, snapshotTree } from '../../helpers/tree.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'refloat-exchange-'));
 after(() => rmSync(root, { recursive: true, force: true }));
 
 let count = 0;
-function prepared(): Exchange {
-  const base = join(root, String(++count));
+function target(base: string, mountPoint: boolean): Target {
   const live = join(base, 'data');
-  const staging = join(base, '.refloat-x', 'data');
-  mkdirSync(live, { recursive: true });
-  mkdirSync(staging, { recursive: true });
-  writeFileSync(join(live, 'which'), 'old');
-  writeFileSync(join(staging, 'which'), 'new');
-  const [old, fresh] = [identify(live), identify(staging)];
-  assert.ok(old !== null && fresh !== null);
-  return { volume: 'data', live, staging, old, new: fresh };
+  const privateDirectory = join(mountPoint ? live : base, '.refloat-x');
+  return {
+    volume: 'data',
+    scope: 'project',
+    source: 'data',
+    mountedAt: '/data',
+    live,
+    shared: false,
+    existed: true,
+    mountPoint,
+    privateDirectory,
+    staging: join(privateDirectory, 'data'),
+    archive: null,
+  };
+}
+
+function prepared(): Exchange {
+  const wanted = target(join(root, String(++count)), false);
+  mkdirSync(wanted.live, { recursive: true });
+  mkdirSync(wanted.staging, { recursive: true });
+  writeFileSync(join(wanted.live, 'which'), 'old');
+  writeFileSync(join(wanted.staging, 'which'), 'new');
+  const exchange = planExchange(wanted);
+  assert.ok(exchange !== null);
+  return exchange;
 }
 
 const which = (path: string) => readFileSync(join(path, 'which'), 'utf8');
@@ -59,7 +76,7 @@ for (const [name, bring] of Object.entries(STATES)) {
   test(`from "${name}" the exchange can be finished and taken back, any number of times`, () => {
     const exchange = prepared();
     bring(exchange);
-    assert.equal(probeExchange(exchange), name.startsWith('aside') ? 'aside' : name);
+    assert.equal(probeExchange(exchange), ['before', 'after'].includes(name) ? name : 'between');
     for (let round = 0; round < 2; round++) {
       exchangeForward(exchange);
       assert.equal(probeExchange(exchange), 'after');
@@ -105,4 +122,41 @@ test('a stray directory with something in it is not removed', () => {
   assert.throws(() => exchangeForward(exchange), { code: 'STATE_UNDECIDABLE' });
   assert.throws(() => exchangeBack(exchange), { code: 'STATE_UNDECIDABLE' });
   assert.equal(readFileSync(join(exchange.live, 'precious'), 'utf8'), 'x');
+});
+
+/** Everything that one side may have and the other not, at the top of a volume that is a mount point. */
+const FILL_OLD = `set -e; cd "$1"; echo same > both; mkdir only-old; echo 1 > only-old/x; ln -s /nowhere link; printf x > "$(printf 'raw\\377name')"
+  chown 11:12 .; chmod 2750 .; touch -d @1000000000.123456789 .; setfattr -n user.which -v old .`;
+const FILL_NEW = `set -e; cd "$1"; echo other > both; echo 2 > only-new; mkdir link; echo y > link/y
+  chown 21:22 .; chmod 0701 .; touch -d @1100000000.987654321 .; setfattr -n user.new -v new .`;
+
+test('a mount point keeps its place: its entries change places, from every point in between and back', () => {
+  const wanted = target(join(root, String(++count)), true);
+  mkdirSync(wanted.live, { recursive: true });
+  execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', wanted.live]);
+  try {
+    mkdirSync(wanted.staging, { recursive: true });
+    mkdirSync(join(wanted.live, 'lost+found'));
+    execFileSync('bash', ['-c', FILL_NEW, 'bash', wanted.staging]);
+    execFileSync('bash', ['-c', FILL_OLD, 'bash', wanted.live]);
+    const exchange = planExchange(wanted);
+    assert.ok(exchange !== null && exchange.roots !== null);
+    const visible = (path: string) =>
+      new Map([...snapshotTree(path)].filter(([name]) => !/^(\.refloat-x|lost\+found)(\/|$)/.test(name)));
+    const [old, fresh] = [visible(wanted.live), visible(wanted.staging)];
+    const isOld = () => compareTrees(old, visible(wanted.live)).length === 0 && compareTrees(fresh, visible(wanted.staging)).length === 0;
+    const isNew = () => compareTrees(fresh, visible(wanted.live)).length === 0 && compareTrees(old, visible(wanted.staging)).length === 0;
+    assert.ok(isOld());
+    for (let done = 0; done <= exchange.names.length; done++) {
+      exchangeForward({ ...exchange, names: exchange.names.slice(0, done) });
+      exchangeForward(exchange);
+      assert.ok(isNew(), `finished after ${done} entries`);
+      exchangeBack({ ...exchange, names: exchange.names.slice(done) });
+      exchangeBack(exchange);
+      assert.ok(isOld(), `taken back after ${done} entries`);
+    }
+    assert.ok(existsSync(join(wanted.live, 'lost+found')));
+  } finally {
+    execFileSync('umount', [wanted.live]);
+  }
 });
