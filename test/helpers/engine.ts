@@ -80,6 +80,8 @@ export interface TestEngine {
   readonly labels: Readonly<Record<string, string>>;
   /** A new workload id, whose containers must be gone when the file ends. */
   newWorkloadId(): string;
+  /** The same for a workload whose id something else made. */
+  ownWorkload(id: string): void;
   /** What a test creates by itself: labelled, without network and restart, sleeping. */
   create(spec: Partial<ContainerSpec> & { readonly name: string }): Promise<string>;
   /** Stops and removes every container of this file that is there now. */
@@ -132,6 +134,7 @@ async function prepare(): Promise<TestEngine> {
     labels,
     mine,
     removeAll,
+    ownWorkload: (id) => void workloads.add(id),
     newWorkloadId() {
       const id = newId();
       workloads.add(id);
