@@ -1,0 +1,92 @@
+/** `refloat sign-in-link` and `refloat admin-token`: how the first admin of `refloat serve` or of Workers gets in. */
+import { Command } from 'commander';
+import { type Connection, connect } from '../../db/client.ts';
+import { RefloatError } from '../../db/errors.ts';
+import { insertAudit } from '../../db/queries/insert-audit.ts';
+import { issueToken } from '../auth/issue-token.ts';
+import { readKeySet } from '../auth/key-set.ts';
+import { createOneTimeLink, SIGN_IN_TTL_SECONDS, signInUrl } from '../auth/one-time.ts';
+import { SCOPES_OF_TOKENS } from '../auth/scopes.ts';
+import { readServerConfig } from '../config.ts';
+import { requireDatabaseUrl } from './database-url.ts';
+import { printJson, runServerCommand } from './server-command.ts';
+
+const ADMIN_TOKEN_TTL_SECONDS = 3600;
+
+export function signInLinkCommand(): Command {
+  return new Command('sign-in-link')
+    .description('a one-time link for a person to sign in as admin; needs REFLOAT_DATABASE_URL and REFLOAT_PUBLIC_URL')
+    .option('--json', 'one JSON object last on standard output')
+    .action(async (options: { json?: boolean }) =>
+      runServerCommand(options.json === true, () =>
+        withDatabase(async ({ db }) => {
+          const origin = readServerConfig(process.env).publicOrigin;
+          if (origin === undefined) {
+            throw new RefloatError('CONFIG_INVALID', 'REFLOAT_PUBLIC_URL is not set', {
+              hint: 'Set it to the address of the console.',
+            });
+          }
+          const link = await createOneTimeLink(
+            db,
+            { purpose: 'sign-in', subject: 'admin' },
+            SIGN_IN_TTL_SECONDS,
+            new Date(),
+          );
+          await insertAudit(db, {
+            actor: 'refloat sign-in-link',
+            action: 'signInLink',
+            target: 'subject:admin',
+            outcome: 'accepted',
+          });
+          const signInLink = signInUrl(origin, link);
+          if (options.json === true) printJson({ ok: true, signInLink, expiresAt: link.expiresAt.toISOString() });
+          else process.stdout.write(`${signInLink}\n`);
+        }),
+      ),
+    );
+}
+
+export function adminTokenCommand(): Command {
+  return new Command('admin-token')
+    .description(
+      'a token with all rights for an hour, to make lesser ones with; needs REFLOAT_DATABASE_URL and REFLOAT_SIGNING_KEYS',
+    )
+    .option('--json', 'one JSON object last on standard output')
+    .action(async (options: { json?: boolean }) =>
+      runServerCommand(options.json === true, () =>
+        withDatabase(async ({ db }) => {
+          const config = readServerConfig(process.env);
+          const context = { keys: await readKeySet(config.signingKeys), issuer: config.issuer, now: () => new Date() };
+          const { jwt, row } = await db.transaction(async (tx) => {
+            const issued = await issueToken(tx, context, {
+              kind: 'automation',
+              subject: 'admin',
+              scopes: SCOPES_OF_TOKENS,
+              workloads: null,
+              createdBy: 'refloat admin-token',
+              ttlSeconds: ADMIN_TOKEN_TTL_SECONDS,
+            });
+            await insertAudit(tx, {
+              actor: 'refloat admin-token',
+              action: 'adminToken',
+              target: `token:${issued.row.jti}`,
+              outcome: 'accepted',
+            });
+            return issued;
+          });
+          if (options.json === true)
+            printJson({ ok: true, token: jwt, jti: row.jti, expiresAt: row.expiresAt.toISOString() });
+          else process.stdout.write(`${jwt}\n`);
+        }),
+      ),
+    );
+}
+
+async function withDatabase(work: (connection: Connection) => Promise<void>): Promise<void> {
+  const connection = connect(requireDatabaseUrl(), { max: 1 });
+  try {
+    await work(connection);
+  } finally {
+    await connection.close();
+  }
+}
