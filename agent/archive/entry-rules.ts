@@ -84,6 +84,9 @@ export class EntryRules {
       const rule = special ? 'special-file' : 'strict-link';
       throw refusal('ARCHIVE_REFUSED', rule, `a ${member.type} is not restored under policy ${policy}`, member.name);
     }
+    // Other readers leave such a link out and go on; so do we, and say so. It can neither be made nor be mistaken for another.
+    if (member.type === 'hardlink' && member.linkName.length === 0)
+      return { take: false, reason: 'hardlink-without-target' };
     const implied = this.#admitParents(path, member.name);
     const existed = this.#admitSelf(path, member);
     const target = member.type === 'hardlink' ? this.#hardLinkTarget(member) : '';

@@ -11,7 +11,6 @@ import {
   fchmod,
   fchown,
   fsetxattr,
-  ftruncate,
   futimens,
   O,
   openat,
@@ -60,9 +59,8 @@ export class FileWriter {
     return openat(dir, name, O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW, mode & 0o777);
   }
 
-  /** Sets the size of a sparse file, the metadata, and closes. */
-  finish(fd: number, path: string, meta: Metadata, sparseSize: number | null): void {
-    if (sparseSize !== null) ftruncate(fd, sparseSize);
+  /** Sets the metadata and closes. */
+  finish(fd: number, path: string, meta: Metadata): void {
     this.apply(fd, path, meta, (meta.mode & ~0o777) !== 0);
     close(fd);
   }

@@ -56,7 +56,8 @@ function paxRecords(fields: HeaderFields): Buffer[] {
   const add = (key: string, value: string): void => void records.push(encodePax(key, Buffer.from(value, 'latin1')));
   const longName = !plain(fields.name) || fields.name.length > 100;
   const longLink = !plain(fields.linkName) || fields.linkName.length > 100;
-  if ((longName && !isUtf8(fields.name)) || (longLink && !isUtf8(fields.linkName))) add('hdrcharset', 'BINARY');
+  if ((longName && !isStableText(fields.name)) || (longLink && !isStableText(fields.linkName)))
+    add('hdrcharset', 'BINARY');
   if (fields.sparseSize !== null) {
     add('GNU.sparse.major', '1');
     add('GNU.sparse.minor', '0');
@@ -82,9 +83,10 @@ function paxRecords(fields: HeaderFields): Buffer[] {
   return records;
 }
 
-function isUtf8(latin1: string): boolean {
+/** Whether a reader that takes names for text keeps the bytes: valid UTF-8, and composed, since libarchive composes it. */
+function isStableText(latin1: string): boolean {
   const bytes = Buffer.from(latin1, 'latin1');
-  return Buffer.from(bytes.toString('utf8'), 'utf8').equals(bytes);
+  return Buffer.from(bytes.toString('utf8').normalize('NFC'), 'utf8').equals(bytes);
 }
 
 /** Decimal seconds; `-1 s + 750,000,000 ns` is `-0.25`. */

@@ -11,6 +11,7 @@ import { Spool } from './spool.ts';
 import {
   close,
   cString,
+  ftruncate,
   lchownat,
   linkat,
   lsetxattr,
@@ -88,8 +89,12 @@ export class TreeWriter {
           guard(path, () => writeAll(fd, bytes, null));
           onBytes(bytes.length);
         }
-      else await this.#sparseData(fd, path, sparse.segments, reader, onBytes);
-      guard(path, () => this.#files.finish(fd, path, meta, sparse === null ? null : sparse.realSize));
+      else {
+        // First, so that no write extends the file: xfs would allocate ahead of it.
+        guard(path, () => ftruncate(fd, sparse.realSize));
+        await this.#sparseData(fd, path, sparse.segments, reader, onBytes);
+      }
+      guard(path, () => this.#files.finish(fd, path, meta));
       closed = true;
     } finally {
       if (!closed) close(fd);

@@ -34,28 +34,36 @@ export type TreeSnapshot = ReadonlyMap<string, TreeNode>;
 
 export type Property = 'mode' | 'owner' | 'mtime' | 'xattrs' | 'links' | 'sparse' | 'content';
 
-export function snapshotTree(root: string): TreeSnapshot {
+/** @param options.hashUpTo larger files (in bytes) are compared by size and allocation alone */
+export function snapshotTree(root: string, options: { readonly hashUpTo?: number } = {}): TreeSnapshot {
+  const limit = options.hashUpTo ?? Number.POSITIVE_INFINITY;
   const nodes = new Map<string, TreeNode>();
   const inodes = new Map<string, string>();
   const fd = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
-    record(Buffer.from(`/proc/self/fd/${fd}/.`), '', nodes, inodes);
-    walk(fd, '', nodes, inodes);
+    record(Buffer.from(`/proc/self/fd/${fd}/.`), '', nodes, inodes, limit);
+    walk(fd, '', nodes, inodes, limit);
   } finally {
     closeSync(fd);
   }
   return nodes;
 }
 
-function walk(fd: number, path: string, nodes: Map<string, TreeNode>, inodes: Map<string, string>): void {
+function walk(
+  fd: number,
+  path: string,
+  nodes: Map<string, TreeNode>,
+  inodes: Map<string, string>,
+  limit: number,
+): void {
   const base = Buffer.from(`/proc/self/fd/${fd}/`);
   for (const name of readdirSync(base, { encoding: 'buffer' }).sort(Buffer.compare)) {
     const full = Buffer.concat([base, name]);
     const below = path === '' ? name.toString('latin1') : `${path}/${name.toString('latin1')}`;
-    if (record(full, below, nodes, inodes) !== 'directory') continue;
+    if (record(full, below, nodes, inodes, limit) !== 'directory') continue;
     const child = openSync(full, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
     try {
-      walk(child, below, nodes, inodes);
+      walk(child, below, nodes, inodes, limit);
     } finally {
       closeSync(child);
     }
@@ -67,6 +75,7 @@ function record(
   path: string,
   nodes: Map<string, TreeNode>,
   inodes: Map<string, string>,
+  limit: number,
 ): TreeNode['type'] {
   const stat = lstatSync(full, { bigint: true });
   const type = stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : stat.isSymbolicLink() ? 'symlink' : 'other';
@@ -82,7 +91,9 @@ function record(
     allocated: Number(stat.blocks) * 512,
     content:
       type === 'file'
-        ? hashFile(full)
+        ? stat.size > limit
+          ? ''
+          : hashFile(full)
         : type === 'symlink'
           ? readlinkSync(full, { encoding: 'buffer' }).toString('hex')
           : '',
