@@ -8,8 +8,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
+import Docker from 'dockerode';
 import { quiesce, record } from '../../agent/deploy/quiesce.ts';
 import { parseSetAside } from '../../agent/deploy/set-aside.ts';
+import { dockerOptions } from '../../agent/docker/docker-host.ts';
 import { createEngine } from '../../agent/docker/dockerode-engine.ts';
 import type { ContainerInfo, ContainerSpec, Engine } from '../../agent/docker/engine.ts';
 import { type EngineHandle, ensureEngine, startPrivateEngine } from '../../agent/docker/private-engine.ts';
@@ -86,6 +88,7 @@ export interface TestEngine {
   create(spec: Partial<ContainerSpec> & { readonly name: string }): Promise<string>;
   /** Stops and removes every container of this file that is there now. */
   removeAll(): Promise<void>;
+  removeVolume(name: string): Promise<void>;
   /** Those that are there now, the ones that are set aside included. */
   mine(): Promise<ContainerInfo[]>;
 }
@@ -139,6 +142,9 @@ async function prepare(): Promise<TestEngine> {
       const id = newId();
       workloads.add(id);
       return id;
+    },
+    async removeVolume(name) {
+      await new Docker(dockerOptions(dockerHost, process.env)).getVolume(name).remove();
     },
     async create(spec) {
       const defaults = {
