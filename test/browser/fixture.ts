@@ -46,7 +46,10 @@ export async function fixture(): Promise<Fixture> {
   const workloadId = newId();
   const workloadName = 'shop-db';
   const workload = {
-    name: workloadName, project: 'shop', hostId, image: 'postgres:17',
+    name: workloadName,
+    project: 'shop',
+    hostId,
+    image: 'postgres:17',
     volumes: [{ name: 'data', scope: 'project', source: 'pgdata', target: '/var/lib/postgresql/data' }],
   } as const;
   await insertWorkload(database.db, workloadId, WORKLOAD_CONFIG.parse(workload));
@@ -56,12 +59,20 @@ export async function fixture(): Promise<Fixture> {
   const signInLink = async () => {
     const secret = randomSecret();
     await insertOneTimeLink(database.db, {
-      hash: await sha256Hex(secret), purpose: 'sign-in', subject: 'olga@example.com', expiresAt: new Date(Date.now() + 600_000),
+      hash: await sha256Hex(secret),
+      purpose: 'sign-in',
+      subject: 'olga@example.com',
+      expiresAt: new Date(Date.now() + 600_000),
     });
     return `${url}/sign-in#${secret}`;
   };
   const context: Fixture['context'] = async ({ locale = 'en-GB', colorScheme = 'light', width = 1200 } = {}) => {
-    const made = await (await testBrowser()).newContext({ locale, colorScheme, viewport: { width, height: 900 }, reducedMotion: 'reduce' });
+    const made = await (await testBrowser()).newContext({
+      locale,
+      colorScheme,
+      viewport: { width, height: 900 },
+      reducedMotion: 'reduce',
+    });
     after(() => made.close());
     return made;
   };

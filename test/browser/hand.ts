@@ -28,7 +28,8 @@ export class Hand {
 
   /** Takes the host, as an agent does when it starts. */
   async appear(): Promise<void> {
-    await this.#sql`update hosts set agent_instance = ${this.#instance}, agent_version = '0.1.0', engine_version = '20.10.24', agent_seen_at = now()
+    await this
+      .#sql`update hosts set agent_instance = ${this.#instance}, agent_version = '0.1.0', engine_version = '20.10.24', agent_seen_at = now()
       where id = ${this.#hostId}`;
   }
 
@@ -37,7 +38,11 @@ export class Hand {
     for (;;) {
       const row = await claimIntent(this.#sql, this.#hostId, this.#instance);
       if (row !== null) {
-        const held = new HeldIntent(this.#sql, { intentId: row.id, hostId: this.#hostId, leaseEpoch: row.leaseEpoch }, row);
+        const held = new HeldIntent(
+          this.#sql,
+          { intentId: row.id, hostId: this.#hostId, leaseEpoch: row.leaseEpoch },
+          row,
+        );
         await startIntent(this.#sql, held.holder);
         return held;
       }
@@ -99,7 +104,15 @@ export class HeldIntent {
       capturedAt: new Date().toISOString(),
       protectedUntil: null,
       volumes: [
-        { name: 'data', scope: 'project', archiveSha256: 'c'.repeat(64), archiveBytes: 48_234_496, contentBytes: 312_475_648, entries: 1284, skipped: 0 },
+        {
+          name: 'data',
+          scope: 'project',
+          archiveSha256: 'c'.repeat(64),
+          archiveBytes: 48_234_496,
+          contentBytes: 312_475_648,
+          entries: 1284,
+          skipped: 0,
+        },
       ],
       ...snapshot,
     };

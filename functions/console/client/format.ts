@@ -21,7 +21,9 @@ const AGO: readonly [Intl.RelativeTimeFormatUnit, number][] = [
 ];
 
 export function formatFor(language: Language, t: Dictionary): Format {
-  const moment = new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'medium' });
+  // "en" alone means the order of the United States; the reader's own region is better known by the browser.
+  const locale = navigator.languages.find((each) => each.toLowerCase().split('-', 1)[0] === language) ?? language;
+  const moment = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'medium' });
   const relative = new Intl.RelativeTimeFormat(language, { numeric: 'auto' });
   const list = new Intl.ListFormat(language, { type: 'conjunction' });
   const number = (value: number, digits: number) =>

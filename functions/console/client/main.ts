@@ -231,8 +231,9 @@ function accepted(intent: IntentAnswer): void {
   focusKey('activity');
 }
 
-function volumesOf(workload: WorkloadAnswer, names?: readonly string[]): string {
-  return f.list(names ?? workload.config.volumes.map((volume) => volume.name));
+/** How many, and their names in quotes. */
+function volumesOf(names: readonly string[]): [number, string] {
+  return [names.length, f.list(names.map((name) => t.quoted(name)))];
 }
 
 const actions: Actions = {
@@ -242,17 +243,14 @@ const actions: Actions = {
   restore: (workload, snapshot) => {
     const words = t.dialog;
     const base = `/api/workloads/${workload.id}/snapshots/${snapshot.id}`;
-    const volumes = volumesOf(
-      workload,
-      snapshot.volumes.map((volume) => volume.name),
-    );
+    const volumes = volumesOf(snapshot.volumes.map((volume) => volume.name));
     openDanger(
       model,
       workload,
       {
         title: words.restoreTitle(workload.name),
         facts: [
-          words.restoreData(volumes, f.time(snapshot.capturedAt)),
+          words.restoreData(...volumes, f.time(snapshot.capturedAt)),
           words.stops(workload.name),
           words.kept,
           words.healthy,
@@ -272,7 +270,11 @@ const actions: Actions = {
       workload,
       {
         title: words.undoTitle(workload.name),
-        facts: [words.undoData(volumesOf(workload), f.time(intent.createdAt)), words.stops(workload.name), words.kept],
+        facts: [
+          words.undoData(...volumesOf(workload.config.volumes.map((volume) => volume.name)), f.time(intent.createdAt)),
+          words.stops(workload.name),
+          words.kept,
+        ],
         button: words.undoButton,
         path: `/api/intents/${intent.id}/undo`,
         planPath: undefined,

@@ -204,7 +204,7 @@ function historySection(model: Model): HTMLElement | null {
   return el(
     'section',
     { class: 'card', 'aria-labelledby': 'history-title' },
-    el('header', { class: 'card-head' }, el('h2', { id: 'history-title' }, t.activity)),
+    el('header', { class: 'card-head' }, el('h2', { id: 'history-title' }, t.earlier)),
     earlier.length === 0
       ? el('div', { class: 'empty' }, el('p', { class: 'muted' }, t.noActivity))
       : el(

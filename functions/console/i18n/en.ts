@@ -51,7 +51,7 @@ export const en = {
   restore: 'Restore…',
   restoreLabel: (when: string) => `Restore the snapshot of ${when}`,
   snapshotKinds: { capture: 'Capture', 'pre-restore': 'Before a restore', imported: 'Imported' },
-  activity: 'Activity',
+  earlier: 'Earlier',
   noActivity: 'Nothing has been asked of this workload yet.',
   kinds: {
     deploy: 'Deploy',
@@ -135,8 +135,10 @@ export const en = {
     restoreTitle: (name: string) => `Restore ${name}?`,
     undoTitle: (name: string) => `Undo the restore of ${name}?`,
     what: 'What will happen',
-    restoreData: (volumes: string, when: string) => `The data of ${volumes} is replaced by the snapshot of ${when}.`,
-    undoData: (volumes: string, when: string) => `The data of ${volumes} becomes again what it was before ${when}.`,
+    restoreData: (n: number, volumes: string, when: string) =>
+      `The data of volume${n === 1 ? '' : 's'} ${volumes} is replaced by the snapshot of ${when}.`,
+    undoData: (n: number, volumes: string, when: string) =>
+      `The data of volume${n === 1 ? '' : 's'} ${volumes} becomes again what it was before ${when}.`,
     stops: (name: string) =>
       `The containers of ${name} are stopped for a moment and started again on the same image. The data is unpacked before that, so the pause is short whatever its size.`,
     kept: 'The present state is kept as a snapshot, and this can be undone.',
@@ -158,6 +160,7 @@ export const en = {
   },
   ago: { justNow: 'just now' },
   units: ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'],
+  quoted: (text: string) => `“${text}”`,
   duration: { ms: 'ms', s: 's', min: 'min', h: 'h' },
   hint: 'What to do',
   problemOther: 'That did not work',
