@@ -1,0 +1,43 @@
+/** The API as any script would call it: plain HTTP with a bearer token. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { isOver } from '../../db/intent-state.ts';
+import type { IntentAnswer } from '../../functions/cli/client/wire.ts';
+
+const POLL_MS = 50;
+
+export class DemoApi {
+  readonly #url: string;
+  readonly #token: string;
+  readonly #signal: AbortSignal;
+
+  constructor(url: string, token: string, signal: AbortSignal) {
+    this.#url = url;
+    this.#token = token;
+    this.#signal = signal;
+  }
+
+  async call<T>(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<T> {
+    const response = await fetch(`${this.#url}${path}`, {
+      method,
+      headers: { authorization: `Bearer ${this.#token}`, 'content-type': 'application/json', ...headers },
+      signal: this.#signal,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${method} ${path} was answered with ${response.status}: ${text}`);
+    return JSON.parse(text) as T;
+  }
+
+  /** Sends it and waits until the intent is over; throws unless it succeeded. */
+  async intent(path: string, body: unknown = {}, headers: Record<string, string> = {}): Promise<IntentAnswer> {
+    let intent = await this.call<IntentAnswer>('POST', path, body, headers);
+    while (!isOver(intent.state)) {
+      await delay(POLL_MS, undefined, { signal: this.#signal });
+      intent = await this.call<IntentAnswer>('GET', `/api/intents/${intent.id}`);
+    }
+    if (intent.state === 'succeeded') return intent;
+    throw new Error(
+      `the ${intent.kind} is ${intent.state}: ${intent.error?.message ?? ''} ${intent.error?.hint ?? ''} (${intent.error?.code ?? ''})`,
+    );
+  }
+}
