@@ -107,7 +107,8 @@ test('an exec gives exit code and both outputs, keeps the end of a flood, and it
   );
   assert.equal(Buffer.byteLength(flood.output), 64 * 1024);
   assert.match(flood.output, /line 19999\n$/);
-  assert.equal((await engine.exec(id, ['/no/such/program'], 10_000)).exitCode, 126 + 1);
+  // 126 or 127, as the version of runc says.
+  assert.ok([126, 127].includes((await engine.exec(id, ['/no/such/program'], 10_000)).exitCode));
   await refusal(engine.exec(id, ['sleep', '30'], 300), 'ENGINE_TIMEOUT');
   await engine.stop(id, 1);
   await refusal(engine.exec(id, ['true'], 10_000), 'ENGINE_FAILED');
