@@ -13,6 +13,7 @@ import type { AppContext, AppDeps, AppEnv } from './deps.ts';
 import { problemOf, statusOf } from './problem.ts';
 
 const MAX_BODY_BYTES = 1024 * 1024;
+const MAX_DISCARDED_BYTES = 8 * MAX_BODY_BYTES;
 
 export function addMiddleware(app: OpenAPIHono<AppEnv>, deps: AppDeps): void {
   app.use(async (c, next) => {
@@ -30,10 +31,9 @@ export function addMiddleware(app: OpenAPIHono<AppEnv>, deps: AppDeps): void {
   app.use(
     bodyLimit({
       maxSize: MAX_BODY_BYTES,
-      onError: () => {
-        throw new RefloatError('BODY_TOO_LARGE', `a body may have at most ${MAX_BODY_BYTES} bytes`, {
-          hint: 'Send less.',
-        });
+      onError: async (c) => {
+        await discard(c.req.raw.body);
+        throw new RefloatError('BODY_TOO_LARGE', `a body may have at most ${MAX_BODY_BYTES} bytes`, { hint: 'Send less.' });
       },
     }),
   );
@@ -45,6 +45,19 @@ export function addMiddleware(app: OpenAPIHono<AppEnv>, deps: AppDeps): void {
     ),
   );
   app.onError((thrown, c) => refuse(c, deps, asRefloatError(thrown)));
+}
+
+/** Reads on for a while: a client that still sends when the connection is closed would never see why. */
+async function discard(body: ReadableStream<Uint8Array> | null): Promise<void> {
+  let left = MAX_DISCARDED_BYTES;
+  try {
+    for await (const chunk of body ?? []) {
+      left -= chunk.byteLength;
+      if (left < 0) return;
+    }
+  } catch {
+    // The client gave up first.
+  }
 }
 
 function setHeaders(c: AppContext): void {
