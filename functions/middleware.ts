@@ -33,7 +33,9 @@ export function addMiddleware(app: OpenAPIHono<AppEnv>, deps: AppDeps): void {
       maxSize: MAX_BODY_BYTES,
       onError: async (c) => {
         await discard(c.req.raw.body);
-        throw new RefloatError('BODY_TOO_LARGE', `a body may have at most ${MAX_BODY_BYTES} bytes`, { hint: 'Send less.' });
+        throw new RefloatError('BODY_TOO_LARGE', `a body may have at most ${MAX_BODY_BYTES} bytes`, {
+          hint: 'Send less.',
+        });
       },
     }),
   );

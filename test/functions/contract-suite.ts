@@ -8,7 +8,17 @@ import { newId } from '../../db/ids.ts';
 import { audit, intents, tokens, workloads } from '../../db/schema/index.ts';
 import { SCOPES_OF_TOKENS } from '../../functions/auth/scopes.ts';
 import {
-  addEvents, addHost, addSnapshot, addWorkload, call, type ControlPlane, jwtContext, mint, move, readEvents, signInSecret,
+  addEvents,
+  addHost,
+  addSnapshot,
+  addWorkload,
+  type ControlPlane,
+  call,
+  jwtContext,
+  mint,
+  move,
+  readEvents,
+  signInSecret,
 } from '../helpers/control-plane.ts';
 
 const UNKNOWN = '01900000-0000-7000-8000-000000000000';
@@ -55,34 +65,101 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
     test('the refusals of a restore come with exactly these statuses, codes and hints', async () => {
       const { workload, path, restore } = await restorable();
       const other = await restorable();
-      const instance = await restorable({ volumes: [{ name: 'scratch', scope: 'instance', source: '', target: '/s' }] });
+      const instance = await restorable({
+        volumes: [{ name: 'scratch', scope: 'instance', source: '', target: '/s' }],
+      });
       const compose = await restorable({ source: 'compose' });
       const bare = await restorable({ volumes: [] });
       const deleted = await addSnapshot(plane, workload, { state: 'deleted', deletedAt: new Date() });
       const confirmed = { 'x-confirm-restore': workload.name };
-      const reader = (await mint(plane, { scopes: SCOPES_OF_TOKENS.filter((scope) => scope !== 'restores:create') })).jwt;
+      const reader = (await mint(plane, { scopes: SCOPES_OF_TOKENS.filter((scope) => scope !== 'restores:create') }))
+        .jwt;
       const elsewhere = (await mint(plane, { workloads: [other.workload.id] })).jwt;
       const restoreOf = (id: string, sid: string) => `/api/workloads/${id}/snapshots/${sid}/restore`;
       const table: [string, Promise<Awaited<ReturnType<typeof call>>>, number, string][] = [
         ['no credential', call(plane, 'POST', path, { headers: confirmed }), 401, 'UNAUTHENTICATED'],
         ['a bad credential', call(plane, 'POST', path, { headers: confirmed, token: 'x.y.z' }), 401, 'UNAUTHENTICATED'],
         ['no scope', call(plane, 'POST', path, { headers: confirmed, token: reader }), 403, 'FORBIDDEN'],
-        ['a token for another workload', call(plane, 'POST', path, { headers: confirmed, token: elsewhere }), 403, 'FORBIDDEN'],
-        ['unknown workload', call(plane, 'POST', restoreOf(UNKNOWN, other.snapshotId), { headers: confirmed, token: admin }), 404, 'WORKLOAD_NOT_FOUND'],
-        ['an id that is none', call(plane, 'POST', restoreOf('shop', 'latest'), { headers: confirmed, token: admin }), 404, 'NOT_FOUND'],
-        ['unknown snapshot', call(plane, 'POST', restoreOf(workload.id, UNKNOWN), { headers: confirmed, token: admin }), 404, 'SNAPSHOT_NOT_FOUND'],
-        ["another workload's snapshot", call(plane, 'POST', restoreOf(workload.id, other.snapshotId), { headers: confirmed, token: admin }), 404, 'SNAPSHOT_NOT_FOUND'],
-        ['unknown snapshot, not confirmed', call(plane, 'POST', restoreOf(workload.id, UNKNOWN), { token: admin }), 404, 'SNAPSHOT_NOT_FOUND'],
+        [
+          'a token for another workload',
+          call(plane, 'POST', path, { headers: confirmed, token: elsewhere }),
+          403,
+          'FORBIDDEN',
+        ],
+        [
+          'unknown workload',
+          call(plane, 'POST', restoreOf(UNKNOWN, other.snapshotId), { headers: confirmed, token: admin }),
+          404,
+          'WORKLOAD_NOT_FOUND',
+        ],
+        [
+          'an id that is none',
+          call(plane, 'POST', restoreOf('shop', 'latest'), { headers: confirmed, token: admin }),
+          404,
+          'NOT_FOUND',
+        ],
+        [
+          'unknown snapshot',
+          call(plane, 'POST', restoreOf(workload.id, UNKNOWN), { headers: confirmed, token: admin }),
+          404,
+          'SNAPSHOT_NOT_FOUND',
+        ],
+        [
+          "another workload's snapshot",
+          call(plane, 'POST', restoreOf(workload.id, other.snapshotId), { headers: confirmed, token: admin }),
+          404,
+          'SNAPSHOT_NOT_FOUND',
+        ],
+        [
+          'unknown snapshot, not confirmed',
+          call(plane, 'POST', restoreOf(workload.id, UNKNOWN), { token: admin }),
+          404,
+          'SNAPSHOT_NOT_FOUND',
+        ],
         ['not confirmed', call(plane, 'POST', path, { token: admin }), 428, 'CONFIRMATION_MISSING'],
-        ['confirmed with another name', restore({ 'x-confirm-restore': other.workload.name }), 412, 'CONFIRMATION_MISMATCH'],
-        ['confirmed with the name in other letters', restore({ 'x-confirm-restore': workload.name.toUpperCase() }), 412, 'CONFIRMATION_MISMATCH'],
+        [
+          'confirmed with another name',
+          restore({ 'x-confirm-restore': other.workload.name }),
+          412,
+          'CONFIRMATION_MISMATCH',
+        ],
+        [
+          'confirmed with the name in other letters',
+          restore({ 'x-confirm-restore': workload.name.toUpperCase() }),
+          412,
+          'CONFIRMATION_MISMATCH',
+        ],
         ['source not image', compose.restore(), 422, 'SOURCE_NOT_IMAGE'],
         ['scope instance', instance.restore(), 422, 'SCOPE_UNSUPPORTED'],
         ['no volumes', bare.restore(), 422, 'NO_VOLUMES'],
-        ['a deleted snapshot', call(plane, 'POST', restoreOf(workload.id, deleted), { headers: confirmed, token: admin }), 422, 'SNAPSHOT_DELETED'],
-        ['a body that is not JSON', call(plane, 'POST', path, { headers: confirmed, token: admin, raw: '{"notAfter":' }), 400, 'BAD_REQUEST'],
-        ['a body of another type', call(plane, 'POST', path, { headers: { ...confirmed, 'content-type': 'text/csv' }, token: admin, raw: 'a,b' }), 415, 'UNSUPPORTED_MEDIA_TYPE'],
-        ['an unknown member', call(plane, 'POST', path, { headers: confirmed, token: admin, body: { force: true } }), 422, 'VALIDATION_FAILED'],
+        [
+          'a deleted snapshot',
+          call(plane, 'POST', restoreOf(workload.id, deleted), { headers: confirmed, token: admin }),
+          422,
+          'SNAPSHOT_DELETED',
+        ],
+        [
+          'a body that is not JSON',
+          call(plane, 'POST', path, { headers: confirmed, token: admin, raw: '{"notAfter":' }),
+          400,
+          'BAD_REQUEST',
+        ],
+        [
+          'a body of another type',
+          call(plane, 'POST', path, {
+            headers: { ...confirmed, 'content-type': 'text/csv' },
+            token: admin,
+            raw: 'a,b',
+          }),
+          415,
+          'UNSUPPORTED_MEDIA_TYPE',
+        ],
+        [
+          'an unknown member',
+          call(plane, 'POST', path, { headers: confirmed, token: admin, body: { force: true } }),
+          422,
+          'VALIDATION_FAILED',
+        ],
       ];
       for (const [what, pending, status, code] of table) {
         const answer = await pending;
@@ -99,11 +176,17 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
       test(`a restore while a ${kind} is under way answers 409 with its id, and works when it is over`, async () => {
         const { workload, restore } = await restorable();
         const id = newId();
-        await plane.database.db.insert(intents).values({ id, kind, workloadId: workload.id, hostId, requestedBy: 'other' });
+        await plane.database.db
+          .insert(intents)
+          .values({ id, kind, workloadId: workload.id, hostId, requestedBy: 'other' });
         for (const state of ['pending', 'claimed', 'running'] as const) {
           if (state !== 'pending') await move(plane, id, [state]);
           const refused = await restore();
-          assert.deepEqual([refused.status, refused.body.code, refused.body.intentId], [409, 'INTENT_UNDER_WAY', id], state);
+          assert.deepEqual(
+            [refused.status, refused.body.code, refused.body.intentId],
+            [409, 'INTENT_UNDER_WAY', id],
+            state,
+          );
         }
         await move(plane, id, ['failed']);
         assert.equal((await restore()).status, 202);
@@ -123,7 +206,9 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
     test('a plan is possible while a restore is under way', async () => {
       const { workload, snapshotId, restore } = await restorable();
       assert.equal((await restore()).status, 202);
-      const plan = await call(plane, 'POST', `/api/workloads/${workload.id}/snapshots/${snapshotId}/plan`, { token: admin });
+      const plan = await call(plane, 'POST', `/api/workloads/${workload.id}/snapshots/${snapshotId}/plan`, {
+        token: admin,
+      });
       assert.deepEqual([plan.status, plan.body.kind], [202, 'plan']);
     });
 
@@ -132,7 +217,10 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
       const first = await restore();
       await move(plane, first.body.id, ['claimed', 'running', 'stuck']);
       const refused = await restore();
-      assert.deepEqual([refused.status, refused.body.code, refused.body.intentId], [409, 'WORKLOAD_STUCK', first.body.id]);
+      assert.deepEqual(
+        [refused.status, refused.body.code, refused.body.intentId],
+        [409, 'WORKLOAD_STUCK', first.body.id],
+      );
       await move(plane, first.body.id, ['rolled_back']);
       assert.equal((await restore()).status, 202);
     });
@@ -148,7 +236,10 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
       assert.equal(rows.length, 1);
       await move(plane, answers[0]?.body.id, ['cancelled']);
       const late = await restore({ 'idempotency-key': key });
-      assert.deepEqual([late.status, late.body.id, late.headers.get('idempotency-replayed')], [202, answers[0]?.body.id, 'true']);
+      assert.deepEqual(
+        [late.status, late.body.id, late.headers.get('idempotency-replayed')],
+        [202, answers[0]?.body.id, 'true'],
+      );
     });
 
     test('an Idempotency-Key repeats a 409, and is refused for another request or with bad characters', async () => {
@@ -159,7 +250,10 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
       await move(plane, first.body.id, ['failed']);
       const again = await restore({ 'idempotency-key': key });
       assert.deepEqual([again.status, again.body], [409, refused.body]);
-      const other = await call(plane, 'POST', `/api/workloads/${workload.id}/snapshots`, { token: admin, headers: { 'idempotency-key': key } });
+      const other = await call(plane, 'POST', `/api/workloads/${workload.id}/snapshots`, {
+        token: admin,
+        headers: { 'idempotency-key': key },
+      });
       assert.deepEqual([other.status, other.body.code], [422, 'IDEMPOTENCY_KEY_REUSED']);
       assert.equal((await restore({ 'idempotency-key': 'x'.repeat(256) })).status, 400);
     });
@@ -167,7 +261,10 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
     test('the key of a request that was refused before it began is free', async () => {
       const { path, restore } = await restorable();
       const key = randomUUID();
-      assert.equal((await call(plane, 'POST', path, { token: admin, headers: { 'idempotency-key': key } })).status, 428);
+      assert.equal(
+        (await call(plane, 'POST', path, { token: admin, headers: { 'idempotency-key': key } })).status,
+        428,
+      );
       assert.equal((await restore({ 'idempotency-key': key })).status, 202);
     });
 
@@ -183,7 +280,8 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
       const compose = await restorable({ source: 'compose' });
       const ephemeral = await restorable({ volumes: [{ name: 'tmp', scope: 'ephemeral', source: '', target: '/t' }] });
       const capture = (id: string) => call(plane, 'POST', `/api/workloads/${id}/snapshots`, { token: admin });
-      const deploy = (id: string, body?: unknown) => call(plane, 'POST', `/api/workloads/${id}/deploy`, { token: admin, body });
+      const deploy = (id: string, body?: unknown) =>
+        call(plane, 'POST', `/api/workloads/${id}/deploy`, { token: admin, body });
       assert.equal((await capture(compose.workload.id)).body.code, 'SOURCE_NOT_IMAGE');
       assert.equal((await capture(ephemeral.workload.id)).body.code, 'SCOPE_UNSUPPORTED');
       assert.equal((await capture(UNKNOWN)).status, 404);
@@ -201,10 +299,17 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
       const refused = await call(plane, 'DELETE', path(kept), { token: admin });
       assert.deepEqual([refused.status, refused.body.code], [409, 'SNAPSHOT_PROTECTED']);
       assert.ok(refused.body.hint.includes(until.toISOString()));
-      const gone = await addSnapshot(plane, workload, { kind: 'pre-restore', protectedUntil: new Date(Date.now() - 1000) });
+      const gone = await addSnapshot(plane, workload, {
+        kind: 'pre-restore',
+        protectedUntil: new Date(Date.now() - 1000),
+      });
       const accepted = await call(plane, 'DELETE', path(gone), { token: admin });
       assert.deepEqual([accepted.status, accepted.body.kind, accepted.body.snapshotId], [202, 'delete', gone]);
-      assert.equal((await call(plane, 'DELETE', path(snapshotId), { token: admin })).status, 409, 'another delete is under way');
+      assert.equal(
+        (await call(plane, 'DELETE', path(snapshotId), { token: admin })).status,
+        409,
+        'another delete is under way',
+      );
     });
 
     test('undo: only the newest restore that succeeded, confirmed, while its previous state is kept', async () => {
@@ -295,10 +400,17 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
         assert.equal(none.status, 401, `${method} ${path} without a credential`);
         assert.match(none.headers.get('www-authenticate') ?? '', /^Bearer/);
         const without = (await mint(plane, { scopes: SCOPES_OF_TOKENS.filter((each) => each !== scope) })).jwt;
-        assert.equal((await call(plane, method, path, { token: without })).status, 403, `${method} ${path} without ${scope}`);
+        assert.equal(
+          (await call(plane, method, path, { token: without })).status,
+          403,
+          `${method} ${path} without ${scope}`,
+        );
         const only = (await mint(plane, { scopes: [scope] })).jwt;
         const allowed = await call(plane, method, path, { token: only });
-        assert.ok(![401, 403].includes(allowed.status) && allowed.status < 500, `${method} ${path} with ${scope}: ${allowed.status}`);
+        assert.ok(
+          ![401, 403].includes(allowed.status) && allowed.status < 500,
+          `${method} ${path} with ${scope}: ${allowed.status}`,
+        );
       }
     });
 
@@ -312,46 +424,86 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
       assert.equal(await get(`/api/workloads/${UNKNOWN}`), 403, 'whether it exists is not said');
       assert.equal(await get(`/api/intents?workloadId=${other.workload.id}`), 403);
       const list = await call(plane, 'GET', '/api/workloads', { token });
-      assert.deepEqual(list.body.workloads.map((each: { id: string }) => each.id), [own.workload.id]);
+      assert.deepEqual(
+        list.body.workloads.map((each: { id: string }) => each.id),
+        [own.workload.id],
+      );
       const foreign = (await other.restore()).body.id as string;
       assert.equal(await get(`/api/intents/${foreign}`), 403);
       assert.equal(await get(`/api/intents/${foreign}/events`), 403);
       assert.equal((await call(plane, 'POST', `/api/intents/${foreign}/cancel`, { token })).status, 403);
       const mine = (await own.restore({}, token)).body.id as string;
       const seen = await call(plane, 'GET', '/api/intents', { token });
-      assert.deepEqual(seen.body.intents.map((each: { id: string }) => each.id), [mine]);
-      for (const [method, path] of [['POST', '/api/tokens'], ['GET', '/api/tokens'], ['GET', '/api/audit'], ['POST', '/api/hosts'], ['POST', '/api/workloads']] as const) {
-        assert.equal((await call(plane, method, path, { token, ...(method === 'POST' ? { body: {} } : {}) })).status, 403, `${method} ${path}`);
+      assert.deepEqual(
+        seen.body.intents.map((each: { id: string }) => each.id),
+        [mine],
+      );
+      for (const [method, path] of [
+        ['POST', '/api/tokens'],
+        ['GET', '/api/tokens'],
+        ['GET', '/api/audit'],
+        ['POST', '/api/hosts'],
+        ['POST', '/api/workloads'],
+      ] as const) {
+        assert.equal(
+          (await call(plane, method, path, { token, ...(method === 'POST' ? { body: {} } : {}) })).status,
+          403,
+          `${method} ${path}`,
+        );
       }
       const hostsSeen = await call(plane, 'GET', '/api/hosts', { token });
-      assert.deepEqual(hostsSeen.body.hosts.map((each: { id: string }) => each.id), [hostId]);
+      assert.deepEqual(
+        hostsSeen.body.hosts.map((each: { id: string }) => each.id),
+        [hostId],
+      );
     });
 
     test('forged, foreign, stale and misused tokens are all 401', async () => {
       const context = await jwtContext(plane);
       const { jti } = await mint(plane);
       const claims = (token: SignJWT, jtiOf = jti) =>
-        token.setIssuer(context.issuer).setAudience('refloat-api').setSubject('tester').setJti(jtiOf).setIssuedAt().setNotBefore('0s').setExpirationTime('5m');
+        token
+          .setIssuer(context.issuer)
+          .setAudience('refloat-api')
+          .setSubject('tester')
+          .setJti(jtiOf)
+          .setIssuedAt()
+          .setNotBefore('0s')
+          .setExpirationTime('5m');
       const header = { alg: 'EdDSA', typ: 'refloat-token+jwt', kid: context.keys.signing.kid };
-      const sign = (token: SignJWT, change: Record<string, unknown> = {}) => token.setProtectedHeader({ ...header, ...change }).sign(context.keys.signing.key);
+      const sign = (token: SignJWT, change: Record<string, unknown> = {}) =>
+        token.setProtectedHeader({ ...header, ...change }).sign(context.keys.signing.key);
       const stranger = await generateKeyPair('EdDSA', { crv: 'Ed25519' });
       const publicKey = new TextEncoder().encode(JSON.stringify(context.keys.publicJwks.keys[0]));
       const good = await sign(claims(new SignJWT({})));
-      assert.equal((await call(plane, 'GET', '/api/session', { token: good })).status, 200, 'the reference token is good');
+      assert.equal(
+        (await call(plane, 'GET', '/api/session', { token: good })).status,
+        200,
+        'the reference token is good',
+      );
       const [head = '', payload = '', signature = ''] = good.split('.');
       const base64 = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
       const revoked = await mint(plane);
       await call(plane, 'DELETE', `/api/tokens/${revoked.jti}`, { token: admin });
       const expiredRow = await mint(plane);
-      await plane.database.db.update(tokens).set({ expiresAt: new Date(Date.now() - 1) }).where(eq(tokens.jti, expiredRow.jti));
+      await plane.database.db
+        .update(tokens)
+        .set({ expiresAt: new Date(Date.now() - 1) })
+        .where(eq(tokens.jti, expiredRow.jti));
       const attacks: Record<string, string> = {
         'alg none': `${base64({ ...header, alg: 'none' })}.${payload}.`,
         'alg none, signature kept': `${base64({ ...header, alg: 'none' })}.${payload}.${signature}`,
-        'HS256 with the public key as secret': await claims(new SignJWT({})).setProtectedHeader({ ...header, alg: 'HS256' }).sign(publicKey),
+        'HS256 with the public key as secret': await claims(new SignJWT({}))
+          .setProtectedHeader({ ...header, alg: 'HS256' })
+          .sign(publicKey),
         'signed by another key': await claims(new SignJWT({})).setProtectedHeader(header).sign(stranger.privateKey),
         'unknown kid': await sign(claims(new SignJWT({})), { kid: 'other' }),
-        'no kid': await claims(new SignJWT({})).setProtectedHeader({ alg: 'EdDSA', typ: header.typ }).sign(context.keys.signing.key),
-        'own key in the header': await claims(new SignJWT({})).setProtectedHeader({ ...header, kid: 'mine', jwk: { kty: 'OKP', crv: 'Ed25519', x: 'AAAA' } }).sign(stranger.privateKey),
+        'no kid': await claims(new SignJWT({}))
+          .setProtectedHeader({ alg: 'EdDSA', typ: header.typ })
+          .sign(context.keys.signing.key),
+        'own key in the header': await claims(new SignJWT({}))
+          .setProtectedHeader({ ...header, kid: 'mine', jwk: { kty: 'OKP', crv: 'Ed25519', x: 'AAAA' } })
+          .sign(stranger.privateKey),
         'no typ': await sign(claims(new SignJWT({})), { typ: undefined }),
         'typ of a session': await sign(claims(new SignJWT({})), { typ: 'refloat-session+jwt' }),
         'critical extension': `${base64({ ...header, crit: ['b64'], b64: false })}.${payload}.${signature}`,
@@ -359,8 +511,24 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
         'wrong audience': await sign(claims(new SignJWT({})).setAudience('other')),
         expired: await sign(claims(new SignJWT({})).setExpirationTime(Math.floor(Date.now() / 1000) - 60)),
         'not yet valid': await sign(claims(new SignJWT({})).setNotBefore(Math.floor(Date.now() / 1000) + 600)),
-        'no exp': await sign(new SignJWT({}).setIssuer(context.issuer).setAudience('refloat-api').setSubject('t').setJti(jti).setIssuedAt().setNotBefore('0s')),
-        'no jti': await sign(new SignJWT({}).setIssuer(context.issuer).setAudience('refloat-api').setSubject('t').setIssuedAt().setNotBefore('0s').setExpirationTime('5m')),
+        'no exp': await sign(
+          new SignJWT({})
+            .setIssuer(context.issuer)
+            .setAudience('refloat-api')
+            .setSubject('t')
+            .setJti(jti)
+            .setIssuedAt()
+            .setNotBefore('0s'),
+        ),
+        'no jti': await sign(
+          new SignJWT({})
+            .setIssuer(context.issuer)
+            .setAudience('refloat-api')
+            .setSubject('t')
+            .setIssuedAt()
+            .setNotBefore('0s')
+            .setExpirationTime('5m'),
+        ),
         'a jti that was never minted': await sign(claims(new SignJWT({}), UNKNOWN)),
         'a jti that is no UUID': await sign(claims(new SignJWT({}), "' or 1=1 --")),
         revoked: revoked.jwt,
@@ -375,11 +543,22 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
         assert.deepEqual([answer.status, answer.body.code], [401, 'UNAUTHENTICATED'], what);
       }
       for (const authorization of ['Basic YTpi', 'Bearer', `Bearer ${good} ${good}`, good]) {
-        assert.equal((await call(plane, 'GET', '/api/workloads', { headers: { authorization } })).status, 401, authorization.slice(0, 20));
+        assert.equal(
+          (await call(plane, 'GET', '/api/workloads', { headers: { authorization } })).status,
+          401,
+          authorization.slice(0, 20),
+        );
       }
-      const twoHeads = await call(plane, 'GET', '/api/workloads', { headers: { authorization: 'Bearer x', cookie: `refloat_session=${(await mint(plane, { kind: 'session' })).jwt}` } });
+      const twoHeads = await call(plane, 'GET', '/api/workloads', {
+        headers: {
+          authorization: 'Bearer x',
+          cookie: `refloat_session=${(await mint(plane, { kind: 'session' })).jwt}`,
+        },
+      });
       assert.equal(twoHeads.status, 401, 'a bad bearer token is not saved by a good cookie');
-      const automationCookie = await call(plane, 'GET', '/api/workloads', { headers: { cookie: `refloat_session=${admin}` } });
+      const automationCookie = await call(plane, 'GET', '/api/workloads', {
+        headers: { cookie: `refloat_session=${admin}` },
+      });
       assert.equal(automationCookie.status, 401, 'an automation token is no cookie');
     });
 
@@ -388,8 +567,13 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
       const page = await call(plane, 'GET', '/sign-in');
       assert.equal(page.status, 200);
       assert.match(page.headers.get('content-security-policy') ?? '', /default-src 'none'/);
-      const signIn = (headers: Record<string, string>) => call(plane, 'POST', '/api/session', { body: { token: secret }, headers });
-      assert.equal((await signIn({ origin: 'https://evil.example' })).status, 403, 'another site cannot sign somebody in');
+      const signIn = (headers: Record<string, string>) =>
+        call(plane, 'POST', '/api/session', { body: { token: secret }, headers });
+      assert.equal(
+        (await signIn({ origin: 'https://evil.example' })).status,
+        403,
+        'another site cannot sign somebody in',
+      );
       const races = await Promise.all([signIn({ origin: plane.origin }), signIn({ origin: plane.origin }), signIn({})]);
       assert.deepEqual(races.map((answer) => answer.status).sort(), [200, 401, 401]);
       const signedIn = races.find((answer) => answer.status === 200);
@@ -399,7 +583,8 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
       assert.match(setCookie, /SameSite=Strict/i);
       const cookie = setCookie.split(';')[0] ?? '';
       assert.deepEqual((await call(plane, 'GET', '/api/session', { headers: { cookie } })).body.subject, 'admin');
-      const create = (headers: Record<string, string>) => call(plane, 'POST', '/api/hosts', { body: { name: `h-${randomUUID()}` }, headers: { cookie, ...headers } });
+      const create = (headers: Record<string, string>) =>
+        call(plane, 'POST', '/api/hosts', { body: { name: `h-${randomUUID()}` }, headers: { cookie, ...headers } });
       assert.equal((await create({})).body.code, 'ORIGIN_MISMATCH');
       assert.equal((await create({ origin: 'null' })).status, 403);
       assert.equal((await create({ origin: `${plane.origin}.evil.example` })).status, 403);
@@ -407,7 +592,11 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
       const out = await call(plane, 'DELETE', '/api/session', { headers: { cookie, origin: plane.origin } });
       assert.equal(out.status, 204);
       assert.match(out.headers.get('set-cookie') ?? '', /Max-Age=0/);
-      assert.equal((await call(plane, 'GET', '/api/session', { headers: { cookie } })).status, 401, 'the session ended on the server');
+      assert.equal(
+        (await call(plane, 'GET', '/api/session', { headers: { cookie } })).status,
+        401,
+        'the session ended on the server',
+      );
     });
 
     test('a token cannot make one that may do more than itself', async () => {
@@ -427,14 +616,25 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
       assert.equal((await call(plane, 'DELETE', `/api/tokens/${made.body.jti}`, { token: minter })).status, 204);
       assert.equal((await call(plane, 'GET', '/api/workloads', { token: made.body.token })).status, 401);
       const key = randomUUID();
-      const once = await call(plane, 'POST', '/api/tokens', { token: minter, body: { scopes: ['workloads:read'] }, headers: { 'idempotency-key': key } });
-      const twice = await call(plane, 'POST', '/api/tokens', { token: minter, body: { scopes: ['workloads:read'] }, headers: { 'idempotency-key': key } });
+      const once = await call(plane, 'POST', '/api/tokens', {
+        token: minter,
+        body: { scopes: ['workloads:read'] },
+        headers: { 'idempotency-key': key },
+      });
+      const twice = await call(plane, 'POST', '/api/tokens', {
+        token: minter,
+        body: { scopes: ['workloads:read'] },
+        headers: { 'idempotency-key': key },
+      });
       assert.deepEqual([once.status, twice.status], [201, 422], 'a secret is shown once, and never kept');
     });
 
     test('workloads: create, read, change by version, and refuse what is not valid', async () => {
       const config = {
-        name: `web-${randomUUID()}`, project: 'web', hostId, image: 'web:1',
+        name: `web-${randomUUID()}`,
+        project: 'web',
+        hostId,
+        image: 'web:1',
         volumes: [{ name: 'data', scope: 'stage', source: 'data/files', target: '/data' }],
       };
       const post = (body: unknown) => call(plane, 'POST', '/api/workloads', { token: admin, body });
@@ -459,8 +659,13 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
       const path = `/api/workloads/${created.body.id}`;
       const got = await call(plane, 'GET', path, { token: admin });
       assert.equal(got.headers.get('etag'), '"1"');
-      const put = (body: unknown, headers: Record<string, string> = {}) => call(plane, 'PUT', path, { token: admin, body, headers });
-      assert.equal((await put(got.body)).headers.get('etag'), '"1"', 'what GET answers can be sent back, and changes nothing');
+      const put = (body: unknown, headers: Record<string, string> = {}) =>
+        call(plane, 'PUT', path, { token: admin, body, headers });
+      assert.equal(
+        (await put(got.body)).headers.get('etag'),
+        '"1"',
+        'what GET answers can be sent back, and changes nothing',
+      );
       const changed = await put({ ...got.body, image: 'web:2' }, { 'if-match': '"1"' });
       assert.deepEqual([changed.status, changed.headers.get('etag'), changed.body.config.image], [200, '"2"', 'web:2']);
       const stale = await put({ ...config, image: 'web:3' }, { 'if-match': '"1"' });
@@ -471,7 +676,11 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
       assert.equal((await put({ ...config, name: namesake.name })).body.code, 'NAME_TAKEN');
       const renamed = await put({ ...config, name: `new-${randomUUID()}` });
       assert.equal(renamed.status, 200);
-      const rivals = await Promise.all(Array.from({ length: 6 }, (_, index) => put({ ...renamed.body, image: `web:r${index}` }, { 'if-match': '"3"' })));
+      const rivals = await Promise.all(
+        Array.from({ length: 6 }, (_, index) =>
+          put({ ...renamed.body, image: `web:r${index}` }, { 'if-match': '"3"' }),
+        ),
+      );
       assert.deepEqual(rivals.map((answer) => answer.status).sort(), [200, 412, 412, 412, 412, 412]);
       assert.equal((await call(plane, 'PUT', `/api/workloads/${UNKNOWN}`, { token: admin, body: config })).status, 404);
     });
@@ -495,7 +704,15 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
       assert.equal((await enroll(await signInSecret(plane))).status, 401, 'a sign-in secret is no enrollment');
       assert.equal((await call(plane, 'DELETE', `/api/hosts/${created.body.id}`, { token: admin })).status, 204);
       assert.equal((await enrollment()).status, 404);
-      assert.equal((await call(plane, 'POST', '/api/workloads', { token: admin, body: { name: 'z', project: 'z', hostId: created.body.id, image: 'z' } })).status, 422);
+      assert.equal(
+        (
+          await call(plane, 'POST', '/api/workloads', {
+            token: admin,
+            body: { name: 'z', project: 'z', hostId: created.body.id, image: 'z' },
+          })
+        ).status,
+        422,
+      );
     });
 
     test('events arrive in order while they happen, each once across a reconnect, and all of them before the end', async () => {
@@ -509,11 +726,18 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
         if (event.id === '3') await addEvents(plane, intent.id, hostId, 4, 5);
         return event.id === '5';
       });
-      assert.deepEqual(first.events.filter((event) => event.id !== undefined).map((event) => event.id), ['1', '2', '3', '4', '5']);
+      assert.deepEqual(
+        first.events.filter((event) => event.id !== undefined).map((event) => event.id),
+        ['1', '2', '3', '4', '5'],
+      );
       assert.equal(first.events[0]?.event, 'step');
       assert.equal(first.events[0]?.data.data.n, 1);
       const second = await readEvents(plane, path, { ...headers, 'last-event-id': '4' }, async (event) => {
-        if (event.id === '5') await plane.database.db.update(intents).set({ step: 'stage', progress: { bytesDone: 1, bytesTotal: 2, entriesDone: 1 } }).where(eq(intents.id, intent.id));
+        if (event.id === '5')
+          await plane.database.db
+            .update(intents)
+            .set({ step: 'stage', progress: { bytesDone: 1, bytesTotal: 2, entriesDone: 1 } })
+            .where(eq(intents.id, intent.id));
         if (event.event === 'progress' && event.data.progress !== null) {
           await addEvents(plane, intent.id, hostId, 6, 700);
           await move(plane, intent.id, ['succeeded'], { result: { downtimeMs: 1 } });
@@ -521,11 +745,17 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
         return false;
       });
       const numbered = second.events.filter((event) => event.id !== undefined).map((event) => Number(event.id));
-      assert.deepEqual(numbered, Array.from({ length: 696 }, (_, index) => index + 5));
+      assert.deepEqual(
+        numbered,
+        Array.from({ length: 696 }, (_, index) => index + 5),
+      );
       const end = second.events.at(-1);
       assert.deepEqual([end?.event, end?.data.state, end?.data.result], ['end', 'succeeded', { downtimeMs: 1 }]);
       const again = await readEvents(plane, path, { ...headers, 'last-event-id': '700' });
-      assert.deepEqual(again.events.map((event) => event.event), ['end']);
+      assert.deepEqual(
+        again.events.map((event) => event.event),
+        ['end'],
+      );
       const odd = await readEvents(plane, path, { ...headers, 'last-event-id': 'x' }, (event) => event.id === '1');
       assert.equal(odd.events[0]?.id, '1', 'a number that is none means from the beginning');
     });
@@ -534,13 +764,20 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
       const { workload, snapshotId } = await restorable();
       const made: string[] = [];
       for (let index = 0; index < 5; index++) {
-        made.unshift((await call(plane, 'POST', `/api/workloads/${workload.id}/snapshots/${snapshotId}/plan`, { token: admin })).body.id);
+        made.unshift(
+          (await call(plane, 'POST', `/api/workloads/${workload.id}/snapshots/${snapshotId}/plan`, { token: admin }))
+            .body.id,
+        );
       }
-      const list = async (query: string) => (await call(plane, 'GET', `/api/intents?workloadId=${workload.id}${query}`, { token: admin })).body;
+      const list = async (query: string) =>
+        (await call(plane, 'GET', `/api/intents?workloadId=${workload.id}${query}`, { token: admin })).body;
       const first = await list('&limit=2');
       const second = await list(`&limit=2&cursor=${first.next}`);
       const third = await list(`&limit=2&cursor=${second.next}`);
-      assert.deepEqual([...first.intents, ...second.intents, ...third.intents].map((each: { id: string }) => each.id), made);
+      assert.deepEqual(
+        [...first.intents, ...second.intents, ...third.intents].map((each: { id: string }) => each.id),
+        made,
+      );
       assert.equal(third.next, null);
       await move(plane, made[0] ?? '', ['cancelled']);
       assert.equal((await list('&state=pending,claimed')).intents.length, 4);
@@ -555,19 +792,27 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
       await call(plane, 'POST', path, {});
       await call(plane, 'POST', path, { token: admin });
       await restore();
-      await move(plane, accepted.body.id, ['claimed', 'running', 'failed'], { error: { code: 'DISK_FULL', message: 'm', hint: 'h', disposition: 'refuse' } });
+      await move(plane, accepted.body.id, ['claimed', 'running', 'failed'], {
+        error: { code: 'DISK_FULL', message: 'm', hint: 'h', disposition: 'refuse' },
+      });
       const rows = await plane.database.db.select().from(audit).where(eq(audit.target, path));
       assert.deepEqual(rows.map((row) => [row.outcome, row.code, row.actor, row.action]).sort(), [
         ['refused', 'CONFIRMATION_MISSING', 'tester', 'restoreSnapshot'],
         ['refused', 'INTENT_UNDER_WAY', 'tester', 'restoreSnapshot'],
         ['refused', 'UNAUTHENTICATED', 'anonymous', 'restoreSnapshot'],
       ]);
-      const mine = await plane.database.db.select().from(audit).where(eq(audit.target, `intent:${accepted.body.id}`));
+      const mine = await plane.database.db
+        .select()
+        .from(audit)
+        .where(eq(audit.target, `intent:${accepted.body.id}`));
       assert.deepEqual(mine.map((row) => [row.outcome, row.action, row.code]).sort(), [
         ['accepted', 'restoreSnapshot', null],
         ['failed', 'intent.failed', 'DISK_FULL'],
       ]);
-      const [answered] = await plane.database.db.select().from(audit).where(and(eq(audit.target, `intent:${accepted.body.id}`), eq(audit.outcome, 'accepted')));
+      const [answered] = await plane.database.db
+        .select()
+        .from(audit)
+        .where(and(eq(audit.target, `intent:${accepted.body.id}`), eq(audit.outcome, 'accepted')));
       assert.equal(answered?.requestId, accepted.headers.get('x-request-id'), 'the request id finds the row');
       const [chain] = await plane.database.sql`select audit_first_broken() as broken`;
       assert.equal(chain?.['broken'], null);
@@ -582,7 +827,10 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
       assert.deepEqual((await call(plane, 'GET', '/readyz')).body, { ok: true });
       assert.match((await call(plane, 'GET', '/metrics')).body, /^# HELP refloat_intents /);
       const jwks = await call(plane, 'GET', '/.well-known/jwks.json');
-      assert.ok(jwks.body.keys.length === 1 && jwks.body.keys.every((key: object) => !('d' in key)), 'public parts only');
+      assert.ok(
+        jwks.body.keys.length === 1 && jwks.body.keys.every((key: object) => !('d' in key)),
+        'public parts only',
+      );
       const nowhere = await call(plane, 'GET', '/api/nothing', { token: admin });
       assert.deepEqual([nowhere.status, nowhere.body.code], [404, 'NOT_FOUND']);
       assert.equal((await call(plane, 'PATCH', '/api/workloads', { token: admin })).status, 404);

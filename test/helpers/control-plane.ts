@@ -1,10 +1,10 @@
 /** A control plane under test: any server that answers the API on a test database, and what tests put into that database. */
 import { randomUUID } from 'node:crypto';
-import pino from 'pino';
 import { eq } from 'drizzle-orm';
+import pino from 'pino';
 import { newId } from '../../db/ids.ts';
 import type { IntentState } from '../../db/intent-state.ts';
-import { hosts, intentEvents, intents, snapshotVolumes, snapshots, workloads } from '../../db/schema/index.ts';
+import { hosts, intentEvents, intents, snapshots, snapshotVolumes, workloads } from '../../db/schema/index.ts';
 import { WORKLOAD_CONFIG, type WorkloadConfigInput } from '../../db/workload.ts';
 import { issueToken } from '../../functions/auth/issue-token.ts';
 import { generateKeySet, readKeySet } from '../../functions/auth/key-set.ts';
@@ -87,7 +87,12 @@ export interface CallOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-export async function call(plane: { readonly origin: string }, method: string, path: string, options: CallOptions = {}): Promise<Answer> {
+export async function call(
+  plane: { readonly origin: string },
+  method: string,
+  path: string,
+  options: CallOptions = {},
+): Promise<Answer> {
   const body = options.raw ?? (options.body === undefined ? undefined : JSON.stringify(options.body));
   const response = await fetch(plane.origin + path, {
     method,
@@ -124,7 +129,9 @@ export async function addWorkload(
     volumes: [{ name: 'data', scope: 'project', source: 'data', target: '/data' }],
     ...config,
   });
-  await database.db.insert(workloads).values({ id, hostId, name: parsed.name, project: parsed.project, config: parsed });
+  await database.db
+    .insert(workloads)
+    .values({ id, hostId, name: parsed.name, project: parsed.project, config: parsed });
   return { id, name: parsed.name, hostId };
 }
 
@@ -147,13 +154,25 @@ export async function addSnapshot(
     ...more,
   });
   await database.db.insert(snapshotVolumes).values({
-    snapshotId: id, hostId: workload.hostId, name: 'data', scope: 'project', archiveSha256: 'c'.repeat(64), archiveBytes: 100, contentBytes: 300, entries: 7,
+    snapshotId: id,
+    hostId: workload.hostId,
+    name: 'data',
+    scope: 'project',
+    archiveSha256: 'c'.repeat(64),
+    archiveBytes: 100,
+    contentBytes: 300,
+    entries: 7,
   });
   return id;
 }
 
 /** Moves an intent as its agent would, one legal step at a time. */
-export async function move({ database }: ControlPlane, id: string, states: readonly IntentState[], more: Partial<typeof intents.$inferInsert> = {}): Promise<void> {
+export async function move(
+  { database }: ControlPlane,
+  id: string,
+  states: readonly IntentState[],
+  more: Partial<typeof intents.$inferInsert> = {},
+): Promise<void> {
   for (const [index, state] of states.entries()) {
     const last = index === states.length - 1;
     const over = !['claimed', 'running'].includes(state);
@@ -164,9 +183,20 @@ export async function move({ database }: ControlPlane, id: string, states: reado
   }
 }
 
-export async function addEvents({ database }: ControlPlane, intentId: string, hostId: string, from: number, to: number): Promise<void> {
+export async function addEvents(
+  { database }: ControlPlane,
+  intentId: string,
+  hostId: string,
+  from: number,
+  to: number,
+): Promise<void> {
   const rows = Array.from({ length: to - from + 1 }, (_, index) => ({
-    intentId, hostId, seq: from + index, at: new Date(), type: 'step' as const, data: { step: 'stage', status: 'done', n: from + index },
+    intentId,
+    hostId,
+    seq: from + index,
+    at: new Date(),
+    type: 'step' as const,
+    data: { step: 'stage', status: 'done', n: from + index },
   }));
   await database.db.insert(intentEvents).values(rows);
 }
@@ -206,7 +236,9 @@ export async function readEvents(
 }
 
 function parseEvent(block: string): StreamEvent | undefined {
-  const fields = new Map(block.split('\n').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()]));
+  const fields = new Map(
+    block.split('\n').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()]),
+  );
   const data = fields.get('data');
   if (data === undefined) return undefined;
   return { id: fields.get('id'), event: fields.get('event') ?? 'message', data: JSON.parse(data) };
