@@ -46,10 +46,9 @@ export class ByteQueue {
     return this.#chunk[this.#position] ?? -1;
   }
 
-  /** Puts `bytes` in front again. */
-  pushBack(bytes: Buffer): void {
-    this.#chunk = Buffer.concat([bytes, this.#chunk.subarray(this.#position)]);
-    this.#position = 0;
+  /** Gives back the last `count` bytes of the last `some` or `read`, before anything else was asked for. */
+  rewind(count: number): void {
+    this.#position -= count;
   }
 
   /** Between 1 and `max` bytes, whatever is there; null at the end. */

@@ -16,6 +16,8 @@ import { ZstdFrames } from './zstd-frames.ts';
 const READ_BYTES = 1_048_576;
 /** What a decompressor is fed at once; small enough that the ratio is known well. */
 const FEED_BYTES = 131_072;
+/** Each costs a decompressor of its own. */
+const MAX_MEMBERS = 1_000_000;
 const RATIO_WINDOW = 64 * 1024 * 1024;
 export const DEFAULT_MAX_RATIO = 200;
 
@@ -131,27 +133,28 @@ async function* decode(file: ArchiveFile, maxRatio: number): AsyncGenerator<Buff
 
 /** Pushes input into a decompressor one portion at a time and yields what comes out; `next` gives null at the end of the input. */
 async function* pump(
-  stream: Transform,
+  stream: Transform & Zlib,
   next: () => Buffer | null | Promise<Buffer | null>,
   guard: RatioGuard,
 ): AsyncGenerator<Buffer> {
   let failure: unknown = null;
+  let fed = 0;
   const feed = async (): Promise<void> => {
     for (;;) {
       const chunk = await next();
-      if (chunk === null || stream.readableEnded || stream.destroyed) break;
+      if (chunk === null) break;
       guard.fed(chunk.length);
+      fed += chunk.length;
       await new Promise<void>((resolve, reject) => {
-        const done = (): void => resolve();
-        stream.once('end', done);
-        stream.once('close', done);
+        stream.once('close', resolve);
         stream.write(chunk, (error) => {
-          stream.off('end', done);
-          stream.off('close', done);
+          stream.off('close', resolve);
           if (error) reject(error);
           else resolve();
         });
       });
+      // What is left of a portion belongs to whatever follows the compressed stream.
+      if (stream.destroyed || stream.bytesWritten < fed) break;
     }
     if (!stream.writableEnded && !stream.destroyed) stream.end();
   };
@@ -212,6 +215,8 @@ async function* decodeGzip(file: ArchiveFile, first: Buffer, guard: RatioGuard):
   }
   const queue = new ByteQueue(chunks());
   for (let members = 0; await queue.need(1); members += 1) {
+    if (members > MAX_MEMBERS)
+      throw refusal('ARCHIVE_LIMIT', 'gzip-members', `the archive has more than ${MAX_MEMBERS} gzip members`);
     if (members > 0 && queue.peek() === 0) return await zerosOnly(queue);
     await gzipHeader(queue, members);
     const stream = createInflateRaw({ chunkSize: READ_BYTES });
@@ -236,10 +241,11 @@ async function* decodeGzip(file: ArchiveFile, first: Buffer, guard: RatioGuard):
     } catch (cause) {
       throw codecError(cause);
     }
-    const unused = fed - (stream as unknown as Zlib).bytesWritten;
+    const unused = fed - stream.bytesWritten;
     if (unused < 0 || unused > last.length)
       throw refusal('ARCHIVE_CORRUPT', 'bad-compression', 'the compressed archive is damaged');
-    queue.pushBack(last.subarray(last.length - unused));
+    queue.rewind(unused);
+    guard.fed(-unused);
     if (!(await queue.need(8)))
       throw refusal('ARCHIVE_TRUNCATED', 'truncated-compression', 'the compressed archive ends early');
     const trailer = queue.read(8);

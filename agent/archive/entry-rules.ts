@@ -123,12 +123,12 @@ export class EntryRules {
 
   /** Whether the directory is there already because something below it came first. */
   #admitSelf(path: string, member: Member): boolean {
+    if (path === '' && member.type !== 'directory')
+      throw refusal('ARCHIVE_REFUSED', 'root-not-directory', 'the root is not a directory', member.name);
     const before = this.#index.get(path);
     if (before !== undefined && !(before === 'implied' && member.type === 'directory'))
       throw refusal('ARCHIVE_REFUSED', 'duplicate-entry', 'the archive has an entry twice', member.name);
     if (member.type === 'device' || member.type === 'fifo') return false;
-    if (path === '' && member.type !== 'directory')
-      throw refusal('ARCHIVE_REFUSED', 'root-not-directory', 'the root is not a directory', member.name);
     this.#index.set(path, member.type);
     return before !== undefined;
   }

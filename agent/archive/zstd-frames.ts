@@ -45,9 +45,9 @@ export class ZstdFrames {
   /** Call at the end of the file. */
   finish(): void {
     if (this.#state !== 'magic' || this.#heldLength > 0)
-      throw refusal('ARCHIVE_TRUNCATED', 'truncated-zstd', 'the compressed archive ends inside a zstd frame');
+      throw refusal('ARCHIVE_TRUNCATED', 'truncated-compression', 'the compressed archive ends inside a zstd frame');
     if (this.frames === 0)
-      throw refusal('ARCHIVE_TRUNCATED', 'truncated-zstd', 'the compressed archive has no zstd frame');
+      throw refusal('ARCHIVE_TRUNCATED', 'truncated-compression', 'the compressed archive has no zstd frame');
   }
 
   #go(state: State, wanted: number): void {

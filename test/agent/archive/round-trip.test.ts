@@ -54,7 +54,8 @@ const original = snapshotTree(portable);
 
 /** libarchive 3.6 never sets the root's time, and mistakes fractions of seconds before 1970, with anybody's archives. */
 const BSDTAR_CANNOT = /^(\.|time-3|time-4): mtime /;
-const notBsdtars = (differences: readonly string[]): string[] => differences.filter((line) => !BSDTAR_CANNOT.test(line));
+const notBsdtars = (differences: readonly string[]): string[] =>
+  differences.filter((line) => !BSDTAR_CANNOT.test(line));
 
 const GNU = ['--xattrs', '--xattrs-include=*', '--acls', '--numeric-owner', '-p'];
 

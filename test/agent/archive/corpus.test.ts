@@ -1,0 +1,67 @@
+/** Other projects' fixtures: extracted exactly or refused cleanly, and nothing outside the destination changes. */
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { createArchiver } from '../../../agent/archive/archiver.ts';
+import type { Policy } from '../../../agent/archive/types.ts';
+import { RefloatError } from '../../../db/errors.ts';
+import { type CorpusRow, compareWithCorpus, corpusFolder, readCorpus } from '../../helpers/corpus.ts';
+import { compareTrees, snapshotTree } from '../../helpers/tree.ts';
+
+const archiver = createArchiver();
+const base = mkdtempSync(join(tmpdir(), 'refloat-corpus-'));
+after(() => rmSync(base, { recursive: true, force: true }));
+
+const CODES = /^ARCHIVE_(REFUSED|TRUNCATED|CORRUPT|LIMIT)$/;
+/** Every one of these may be refused, or extracted as its name says. */
+const ALTERNATIVES =
+  /^may-(reject|extract|extract-consensus|extract-rooted|extract-replaced|extract-literal|extract-ignored)$/;
+
+async function run(folder: string, row: CorpusRow, index: number, policy: Policy): Promise<void> {
+  const sandbox = join(base, `${policy}-${index}`);
+  mkdirSync(join(sandbox, 'outside'), { recursive: true });
+  writeFileSync(join(sandbox, 'outside', 'canary'), 'alive');
+  const destination = join(sandbox, 'destination');
+  const before = snapshotTree(sandbox);
+  let refused: RefloatError | null = null;
+  try {
+    await archiver.extract({ archive: join(folder, row.path), destination, policy });
+  } catch (error) {
+    assert.ok(error instanceof RefloatError);
+    assert.match(error.code, CODES, error.message);
+    assert.equal(typeof error.details?.['rule'], 'string');
+    assert.doesNotMatch(error.message, /[\x00-\x1f\x7f-\x9f]/);
+    assert.ok(!existsSync(destination), 'a refusal leaves nothing');
+    refused = error;
+  }
+  const tree = refused === null ? snapshotTree(destination) : null;
+  for (const node of tree?.values() ?? []) assert.notEqual(node.type, 'other', 'no device, FIFO or socket');
+  rmSync(destination, { recursive: true, force: true });
+  assert.deepEqual(compareTrees(before, snapshotTree(sandbox), ['mtime']), [], 'nothing outside changes');
+  if (policy === 'strict') return;
+  if (!ALTERNATIVES.test(row.strictness))
+    assert.equal(refused === null, row.expected === 'extract-safely', refused?.message ?? 'was extracted');
+  if (tree !== null && row.expectedTree !== '') assert.deepEqual(compareWithCorpus(folder, row, tree), []);
+}
+
+const folder = corpusFolder();
+if (folder === null) {
+  test(
+    'the corpus of other projects',
+    { skip: 'there is no tarcorpus beside the repository; hostile.test.ts covers each rule on its own' },
+    () => undefined,
+  );
+} else {
+  const rows = readCorpus(folder);
+  for (const policy of ['faithful', 'strict'] as const) {
+    describe(`corpus, policy ${policy}`, { concurrency: 3 }, () => {
+      for (const [index, row] of rows.entries()) {
+        test(`${row.expected} (${row.strictness}): ${row.path}`, async () => {
+          await run(folder, row, index, policy);
+        });
+      }
+    });
+  }
+}
