@@ -18,6 +18,8 @@ const LONGEST_PAUSE_MS = 30_000;
 /** An agent that ran this long was well: the pauses begin anew. */
 const WELL_AFTER_MS = 60_000;
 const ORPHAN_TIMEOUT_MS = 120_000;
+/** Standard output is for what `refloat up` says; no pipe of ours, so that the agent outlives us unharmed. */
+const STDERR = 2;
 
 export interface AgentProcessOptions {
   /** State directory of the agent itself. */
@@ -79,11 +81,10 @@ class Supervisor {
       // Its own process group: an interrupt typed at the terminal is for us, and we stop it in order.
       const child = spawn(command, [...args, 'run'], {
         env: agentEnv(stateDir),
-        stdio: ['ignore', 'pipe', 'inherit'],
+        stdio: ['ignore', STDERR, 'inherit'],
         detached: true,
       });
       this.#child = child;
-      child.stdout.pipe(process.stderr, { end: false });
       const abandon = (): void => void child.kill('SIGTERM');
       process.once('exit', abandon);
       if (child.pid !== undefined) writePid(stateDir, child.pid);

@@ -6,7 +6,7 @@
  * directory is stopped first.
  * Does not guarantee: that two processes do not use one data directory at once; the caller holds a lock.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import fs from 'node:fs';
@@ -149,9 +149,16 @@ async function start(
     max_wal_senders: '0',
     ...(volatile ? { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' } : {}),
   };
-  const child = spawn(
+  const server = [
     programs.postgres,
-    ['-D', HERE, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
+    '-D',
+    HERE,
+    ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+  ];
+  const [command = '', ...args] = [...tiedToUs(), ...server];
+  const child = spawn(
+    command,
+    args,
     // Its own process group: an interrupt typed at the terminal is for us, and we stop the server last.
     { cwd: data, ...programs.identity, env: serverEnv(), stdio: ['ignore', 'ignore', 'pipe'], detached: true },
   );
@@ -167,6 +174,12 @@ async function start(
   if (ready) return { child };
   if (child.exitCode === null && child.signalCode === null) await stop(child);
   return { log: log.text() };
+}
+
+/** A wrapper that has the kernel stop the server when this process is killed; nothing where there is no such program. */
+function tiedToUs(): string[] {
+  const { status, stdout } = spawnSync('setpriv', ['--help'], { encoding: 'utf8' });
+  return status === 0 && stdout.includes('--pdeathsig') ? ['setpriv', '--pdeathsig', 'INT', '--'] : [];
 }
 
 async function ensureDatabase(url: string): Promise<void> {
