@@ -100,8 +100,10 @@ export async function runProgram(what: string, args: readonly string[], env: Nod
 }
 
 /** The first line of JSON that a program writes when it is ready. */
-export function firstJsonLine<T>(what: string, program: Program): Promise<T> {
+export function firstJsonLine<T>(what: string, program: Program, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
     let text = '';
     program.child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
       text += chunk;

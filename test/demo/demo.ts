@@ -18,15 +18,17 @@ import { type Contents, Shop } from './shop.ts';
 import { freePort, type Stage, setStage } from './stage.ts';
 
 const NAME = 'shop-db';
+const EXIT_INTERRUPTED = 130;
 
 async function demo(cleanup: Cleanup, report: Report): Promise<Record<string, unknown>> {
   report.title();
   const stage = await report.during('Setting the stage', (say) => setStage(cleanup, say));
+  report.onFailure(stage.agentLog);
   report.stage(stage);
   const port = await freePort();
   const password = randomBytes(16).toString('hex');
   const shop = new Shop(port, password);
-  const workload = await createWorkload(stage, port, password, cleanup);
+  const workload = await createWorkload(stage, port, password);
 
   const deployed = await report.during('Starting PostgreSQL', () =>
     stage.api.intent(`/api/workloads/${workload.id}/deploy`),
@@ -44,7 +46,7 @@ async function demo(cleanup: Cleanup, report: Report): Promise<Record<string, un
   report.destroyed(good, destroyed);
 
   const confirmed = { 'x-confirm-restore': NAME };
-  const swaps = new Swaps(stage, workload.id, port, shop, report);
+  const swaps = new Swaps(stage, workload.id, port, shop, report, cleanup.signal);
   const restore = await swaps.run(
     'restore',
     good,
@@ -59,6 +61,7 @@ async function demo(cleanup: Cleanup, report: Report): Promise<Record<string, un
   report.end(ok);
   return {
     ok,
+    seconds: Math.round(performance.now() / 100) / 10,
     checksums: {
       good: good.checksum,
       destroyed: destroyed.checksum,
@@ -85,7 +88,7 @@ async function demo(cleanup: Cleanup, report: Report): Promise<Record<string, un
   };
 }
 
-async function createWorkload(stage: Stage, port: number, password: string, cleanup: Cleanup): Promise<WorkloadAnswer> {
+async function createWorkload(stage: Stage, port: number, password: string): Promise<WorkloadAnswer> {
   const workload = await stage.api.call<WorkloadAnswer>('POST', '/api/workloads', {
     name: NAME,
     project: 'shop',
@@ -97,13 +100,7 @@ async function createWorkload(stage: Stage, port: number, password: string, clea
     stopTimeoutSeconds: 30,
     health: { graceSeconds: 1, timeoutSeconds: 60 },
   });
-  cleanup.add('containers', async () => {
-    for (const container of await stage.engine.list({ label: `refloat.workload=${workload.id}` })) {
-      await stage.engine.setRestartPolicy(container.id, { name: 'no', maximumRetryCount: 0 });
-      await stage.engine.stop(container.id, 10);
-      await stage.engine.remove(container.id);
-    }
-  });
+  stage.workloadIds.push(workload.id);
   return workload;
 }
 
@@ -114,18 +111,20 @@ class Swaps {
   readonly #port: number;
   readonly #shop: Shop;
   readonly #report: Report;
+  readonly #signal: AbortSignal;
 
-  constructor(stage: Stage, workloadId: string, port: number, shop: Shop, report: Report) {
+  constructor(stage: Stage, workloadId: string, port: number, shop: Shop, report: Report, signal: AbortSignal) {
     this.#stage = stage;
     this.#workloadId = workloadId;
     this.#port = port;
     this.#shop = shop;
     this.#report = report;
+    this.#signal = signal;
   }
 
   async run(name: Check, wanted: Contents, path: string, headers: Record<string, string>): Promise<Swap> {
     const before = await this.#imageId();
-    const outside = watch(this.#port);
+    const outside = watch(this.#port, this.#signal);
     let intent: IntentAnswer;
     let outages: readonly Outage[];
     try {
@@ -168,14 +167,6 @@ function round(ms: number): number {
   return Math.round(ms * 10) / 10;
 }
 
-/** The demo's work, unless Ctrl-C comes first. */
-function orInterrupted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const interrupted = new Promise<never>((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  });
-  return Promise.race([work, interrupted]);
-}
-
 function failure(error: unknown): { exitCode: number; json: Record<string, unknown>; text: string } {
   if (error instanceof RefloatError) {
     const exitCode = error.code === 'ENGINE_UNAVAILABLE' || error.code === 'CONFIG_INVALID' ? 2 : 1;
@@ -184,7 +175,7 @@ function failure(error: unknown): { exitCode: number; json: Record<string, unkno
   const message = error instanceof Error ? error.message : String(error);
   const code = error instanceof Interrupted ? 'INTERRUPTED' : 'INTERNAL';
   return {
-    exitCode: error instanceof Interrupted ? 130 : 1,
+    exitCode: error instanceof Interrupted ? EXIT_INTERRUPTED : 1,
     json: { code, message, hint: 'Run it again; if it fails again, please report it.' },
     text: message,
   };
@@ -195,10 +186,12 @@ const cleanup = new Cleanup();
 const report = makeReport(json ? process.stderr : process.stdout);
 let last: Record<string, unknown>;
 try {
-  last = await orInterrupted(demo(cleanup, report), cleanup.signal);
+  last = await demo(cleanup, report);
   process.exitCode = last['ok'] === true ? 0 : 1;
 } catch (error) {
-  const failed = failure(error);
+  // Ctrl-C ends every wait with one error or another.
+  const failed = failure(cleanup.signal.aborted ? cleanup.signal.reason : error);
+  if (failed.exitCode === EXIT_INTERRUPTED) report.onFailure(undefined);
   report.failed(failed.text);
   last = { ok: false, error: failed.json };
   process.exitCode = failed.exitCode;

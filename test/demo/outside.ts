@@ -23,7 +23,8 @@ export interface Watch {
   stop(): Promise<readonly Outage[]>;
 }
 
-export function watch(port: number): Watch {
+/** @param signal ends it although no connection is served */
+export function watch(port: number, signal: AbortSignal): Watch {
   const outages: Outage[] = [];
   let stopping = false;
   const run = async () => {
@@ -35,11 +36,11 @@ export function watch(port: number): Watch {
         if (downSince !== undefined) outages.push({ ms: performance.now() - downSince, failedConnections: failed });
         downSince = undefined;
         failed = 0;
-        if (stopping) return outages;
       } else {
         downSince ??= begin;
         failed += 1;
       }
+      if (signal.aborted || (stopping && downSince === undefined)) return outages;
       await delay(PAUSE_MS);
     }
   };

@@ -38,6 +38,8 @@ export interface Report {
   swapped(name: Check, swap: Swap, wanted: Contents): void;
   end(ok: boolean): void;
   failed(text: string): void;
+  /** Told along with a failure. */
+  onFailure(log: (() => string) | undefined): void;
 }
 
 export function makeReport(out: NodeJS.WriteStream): Report {
@@ -48,6 +50,7 @@ export function makeReport(out: NodeJS.WriteStream): Report {
   const line = (text = '') => out.write(`${text}\n`);
   const head = (title: string, text: string) => line(`${bold(title.padEnd(9))} ${text}`);
   const more = (name: string, text: string) => line(`${' '.repeat(10)}${dim(name.padEnd(10))} ${text}`);
+  let log: (() => string) | undefined;
   const short = (checksum: string) => dim(`checksum ${checksum.slice(0, 12)}`);
 
   return {
@@ -120,6 +123,13 @@ export function makeReport(out: NodeJS.WriteStream): Report {
     },
     end: (ok) =>
       line(ok ? `${mark(true)} ${bold('Nothing was lost.')}` : `${mark(false)} ${bold('Something differs.')}`),
-    failed: (text) => line(`${mark(false)} ${text}`),
+    failed: (text) => {
+      line(`${mark(false)} ${text}`);
+      if (log !== undefined) line(dim(log()));
+      log = undefined;
+    },
+    onFailure: (told) => {
+      log = told;
+    },
   };
 }

@@ -38,6 +38,10 @@ export interface Stage {
   /** The agent's state: journals, snapshots. */
   readonly stateDir: string;
   readonly volumeBase: string;
+  /** Workloads whose containers are removed at the end. */
+  readonly workloadIds: string[];
+  /** The end of what the agent wrote to its log, for a failure's report. */
+  readonly agentLog: () => string;
 }
 
 /** @param say one line about what takes long */
@@ -56,7 +60,11 @@ export async function setStage(cleanup: Cleanup, say: (line: string) => void): P
     say,
   });
   cleanup.add('engine', () => handle.stop());
+  cleanup.signal.throwIfAborted();
   const engine = createEngine(handle.dockerHost);
+  const workloadIds: string[] = [];
+  // Registered before the agent, and so removed after it has ended: nothing is taken away under a restore.
+  cleanup.add('containers', () => removeContainers(engine, workloadIds));
   const image = await importImage(handle.dockerHost, handle.isPrivate, cleanup);
   const env = {
     ...process.env,
@@ -71,7 +79,7 @@ export async function setStage(cleanup: Cleanup, say: (line: string) => void): P
     env,
   );
   cleanup.add('refloat up', () => server.stop());
-  const ready = await firstJsonLine<Ready>('refloat up', server);
+  const ready = await firstJsonLine<Ready>('refloat up', server, cleanup.signal);
 
   const stateDir = path.join(directory, 'agent');
   const volumeBase = path.join(directory, 'volumes');
@@ -88,7 +96,7 @@ export async function setStage(cleanup: Cleanup, say: (line: string) => void): P
   );
   const agent = startProgram('refloat-agent run', [AGENT, 'run', '--json'], agentEnv);
   cleanup.add('refloat-agent run', () => agent.stop());
-  await firstJsonLine('refloat-agent run', agent);
+  await firstJsonLine('refloat-agent run', agent, cleanup.signal);
   return {
     engine,
     engineVersion: (await engine.ping()).version,
@@ -99,7 +107,19 @@ export async function setStage(cleanup: Cleanup, say: (line: string) => void): P
     hostId: ready.hostId,
     stateDir,
     volumeBase,
+    workloadIds,
+    agentLog: agent.errors,
   };
+}
+
+async function removeContainers(engine: Engine, workloadIds: readonly string[]): Promise<void> {
+  for (const id of workloadIds) {
+    for (const container of await engine.list({ label: `refloat.workload=${id}` })) {
+      await engine.setRestartPolicy(container.id, { name: 'no', maximumRetryCount: 0 });
+      await engine.stop(container.id, 10);
+      await engine.remove(container.id);
+    }
+  }
 }
 
 /** In an engine that is not ours, an image that was not there before goes away again. */
