@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { migrate, missingMigrations } from '../../db/migrate.ts';
+import { MIGRATIONS, migrate, missingMigrations } from '../../db/migrate.ts';
 import { testDatabase } from '../helpers/postgres.ts';
 
 test('eight processes that migrate at once apply each migration once', async () => {
   const database = await testDatabase({ empty: true });
-  assert.deepEqual(await missingMigrations(database.sql), ['0001-initial']);
+  assert.equal((await missingMigrations(database.sql)).length, MIGRATIONS.length);
+  const names = MIGRATIONS.map((migration) => migration.name);
   const applied = await Promise.all(Array.from({ length: 8 }, () => migrate(database.url)));
-  assert.deepEqual(applied.flat(), ['0001-initial']);
+  assert.deepEqual(applied.flat(), names);
   assert.deepEqual(await missingMigrations(database.sql), []);
 });
 
