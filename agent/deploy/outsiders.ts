@@ -32,7 +32,7 @@ export async function findOutsiders(
 ): Promise<Outsider[]> {
   const lives = await Promise.all(livePaths.map(async (path) => ({ path, real: await resolved(path) })));
   const found: Outsider[] = [];
-  for (const container of await engine.list({ active: true })) {
+  for (const container of await engine.activeMounts()) {
     if (workloadId !== null && container.labels[WORKLOAD_LABEL] === workloadId) continue;
     if (ownIds.includes(container.id)) continue;
     for (const mount of container.mounts) {

@@ -1,6 +1,18 @@
 /** From what Docker says of a container to a ContainerInfo, checked: an answer that lacks what we rely on is refused. */
 import { z } from 'zod';
-import type { ContainerInfo, MountInfo, RestartPolicy } from './engine.ts';
+import type { ActiveContainer, ContainerInfo, MountInfo, RestartPolicy } from './engine.ts';
+
+const MOUNTS = z
+  .array(
+    z.object({
+      Type: z.string(),
+      Name: z.string().nullish(),
+      Source: z.string().default(''),
+      Destination: z.string(),
+      RW: z.boolean().default(true),
+    }),
+  )
+  .nullish();
 
 const INSPECTED = z.object({
   Id: z.string(),
@@ -24,19 +36,29 @@ const INSPECTED = z.object({
       })
       .nullish(),
   }),
-  Mounts: z
-    .array(
-      z.object({
-        Type: z.string(),
-        Name: z.string().nullish(),
-        Source: z.string().default(''),
-        Destination: z.string(),
-        RW: z.boolean().default(true),
-      }),
-    )
-    .nullish(),
+  Mounts: MOUNTS,
   Config: z.object({ Image: z.string().default(''), Labels: z.record(z.string(), z.string()).nullish() }),
 });
+
+const LISTED = z.array(
+  z.object({
+    Id: z.string(),
+    Names: z.array(z.string()).nullish(),
+    Labels: z.record(z.string(), z.string()).nullish(),
+    Mounts: MOUNTS,
+  }),
+);
+
+/** @throws ZodError when the answer is not that of a Docker engine */
+export function activeContainers(answer: unknown): ActiveContainer[] {
+  return LISTED.parse(answer).map((found) => ({
+    id: found.Id,
+    // A container that others link to has names within theirs as well: `/other/alias`.
+    name: (found.Names?.find((name) => name.lastIndexOf('/') === 0) ?? found.Id).replace(/^\//, ''),
+    labels: found.Labels ?? {},
+    mounts: (found.Mounts ?? []).map(mount),
+  }));
+}
 
 /** @throws ZodError when the answer is not that of a Docker engine */
 export function containerInfo(answer: unknown): ContainerInfo {

@@ -8,10 +8,10 @@
 import Docker from 'dockerode';
 import { RefloatError } from '../../db/errors.ts';
 import { type CallOptions, call, callForStream, engineError } from './call.ts';
-import { containerInfo } from './container-info.ts';
+import { activeContainers, containerInfo } from './container-info.ts';
 import { createBody, dockerPolicy } from './create-body.ts';
 import { DEFAULT_DOCKER_HOST, type DockerEnvironment, dockerOptions } from './docker-host.ts';
-import type { ContainerInfo, ContainerSpec, Engine, RestartPolicy } from './engine.ts';
+import type { ActiveContainer, ContainerInfo, ContainerSpec, Engine, RestartPolicy } from './engine.ts';
 import { demultiplex } from './multiplex.ts';
 
 export interface EngineOptions {
@@ -90,11 +90,8 @@ class DockerodeEngine implements Engine {
     return { version: String(answer?.Version ?? 'unknown') };
   }
 
-  async list(filter: { label?: string; active?: boolean } = {}): Promise<ContainerInfo[]> {
-    const filters = {
-      ...(filter.label === undefined ? {} : { label: [filter.label] }),
-      ...(filter.active === true ? { status: ['running', 'paused', 'restarting'] } : {}),
-    };
+  async list(filter: { label?: string } = {}): Promise<ContainerInfo[]> {
+    const filters = filter.label === undefined ? {} : { label: [filter.label] };
     const query = { all: 'true', filters: JSON.stringify(filters) };
     const answer = await this.#ask({ method: 'GET', path: '/containers/json', query, doing: 'list containers' });
     const ids = (answer as { Id: string }[]).map((container) => container.Id);
@@ -104,6 +101,17 @@ class DockerodeEngine implements Engine {
       found.push(...some.filter((info) => info !== null));
     }
     return found;
+  }
+
+  async activeMounts(): Promise<ActiveContainer[]> {
+    const filters = JSON.stringify({ status: ['running', 'paused', 'restarting'] });
+    const answer = await this.#ask({
+      method: 'GET',
+      path: '/containers/json',
+      query: { filters },
+      doing: 'list containers',
+    });
+    return activeContainers(answer);
   }
 
   async inspect(id: string): Promise<ContainerInfo | null> {

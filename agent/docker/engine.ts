@@ -48,6 +48,9 @@ export interface ContainerInfo {
   readonly autoRemove: boolean;
 }
 
+/** An active container and what it mounts. */
+export type ActiveContainer = Pick<ContainerInfo, 'id' | 'name' | 'labels' | 'mounts'>;
+
 /** What to create; made from a workload's configuration by the deployer. */
 export interface ContainerSpec {
   readonly name: string;
@@ -69,8 +72,10 @@ export interface ContainerSpec {
 export interface Engine {
   /** Version of the engine; throws `ENGINE_UNAVAILABLE`. */
   ping(): Promise<{ version: string }>;
-  /** All containers, or those with a label, or the active ones; each fully inspected; one that vanishes meanwhile is left out. */
-  list(filter?: { label?: string; active?: boolean }): Promise<ContainerInfo[]>;
+  /** All containers, or those with a label, stopped ones too, each fully inspected; one that vanishes meanwhile is left out. */
+  list(filter?: { label?: string }): Promise<ContainerInfo[]>;
+  /** What every active container mounts, in one quick call: it is asked while a workload is down. */
+  activeMounts(): Promise<ActiveContainer[]>;
   /** By id or name; null if there is none. */
   inspect(id: string): Promise<ContainerInfo | null>;
   create(spec: ContainerSpec): Promise<string>;
