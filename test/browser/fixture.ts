@@ -30,6 +30,8 @@ export interface Fixture {
 }
 
 export async function fixture(): Promise<Fixture> {
+  // Here, at the top of a test file: what a test starts ends with that test.
+  const browser = await testBrowser();
   const database = await testDatabase();
   const config = readServerConfig({ REFLOAT_SIGNING_KEYS: await generateKeySet() });
   const server = await startNodeServer({
@@ -67,7 +69,7 @@ export async function fixture(): Promise<Fixture> {
     return `${url}/sign-in#${secret}`;
   };
   const context: Fixture['context'] = async ({ locale = 'en-GB', colorScheme = 'light', width = 1200 } = {}) => {
-    const made = await (await testBrowser()).newContext({
+    const made = await browser.newContext({
       locale,
       colorScheme,
       viewport: { width, height: 900 },

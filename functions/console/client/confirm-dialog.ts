@@ -42,11 +42,14 @@ export function openDanger(
 
   const setBusy = (now: boolean) => {
     busy = now;
-    field.input.disabled = now;
+    field.input.readOnly = now;
+    dialog.setAttribute('closedby', now ? 'none' : 'closerequest');
     leave.disabled = now;
     confirm.disabled = now || !field.matches();
     confirm.setAttribute('aria-busy', String(now));
     confirm.textContent = now ? t.dialog.busy : danger.button;
+    // A disabled button cannot keep the focus, and the keyboard must stay within.
+    if (now) dialog.focus();
   };
   const submit = async (event: Event) => {
     event.preventDefault();
@@ -77,7 +80,7 @@ export function openDanger(
 
   const dialog = el(
     'dialog',
-    { class: 'danger-dialog', 'aria-labelledby': 'danger-title', 'aria-describedby': 'danger-facts' },
+    { class: 'danger-dialog', tabindex: '-1', 'aria-labelledby': 'danger-title', 'aria-describedby': 'danger-facts' },
     el(
       'form',
       { method: 'dialog', submit: (event) => void submit(event) },
@@ -116,10 +119,12 @@ function asker(path: string, name: string): () => Promise<IntentAnswer> {
 
 /** Escape does nothing while it is busy. */
 function keepOpenWhile(dialog: HTMLDialogElement, busy: () => boolean): void {
-  // A browser lets `cancel` be prevented once in a row only; the key itself can be held back every time.
-  dialog.addEventListener('keydown', (event) => {
+  // `cancel` can be prevented once in a row only; the key itself can be held back every time, wherever the focus is.
+  const hold = (event: KeyboardEvent) => {
     if (busy() && event.key === 'Escape') event.preventDefault();
-  });
+  };
+  document.addEventListener('keydown', hold, true);
+  dialog.addEventListener('close', () => document.removeEventListener('keydown', hold, true));
   dialog.addEventListener('cancel', (event) => {
     if (busy()) event.preventDefault();
   });

@@ -31,6 +31,8 @@ export interface Follower {
 
 /** How often the row is read although the stream is open: a proxy may hold the stream back. In ms. */
 const POLL_MS = 3000;
+/** How long the stream may take to bring the last events of an intent that is over, in ms. */
+const LAST_EVENTS_MS = 2000;
 
 /**
  * @param changed called with what is known, whenever that is more
@@ -65,7 +67,8 @@ export function followIntent(
       if (stopped) return;
       connected = true;
       intent = next;
-      if (isOver(intent.state)) stop();
+      // The stream has the last events still to bring, and ends by itself; unless it is held up.
+      if (isOver(intent.state)) setTimeout(stop, LAST_EVENTS_MS);
       tell();
     } catch (thrown) {
       if (stopped) return;
