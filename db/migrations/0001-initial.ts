@@ -310,12 +310,26 @@ create policy read_transitions on intent_transitions for select to refloat_agent
 
 -- Postgres 14 lets every login create tables here.
 revoke create on schema public from public;
-revoke execute on function audit_first_broken(), audit_hash(audit) from public;
+-- Removes this host's containers from the inventory, except those named.
+create function forget_containers(keep text[]) returns integer language plpgsql security definer as $$
+declare
+  removed integer;
+begin
+  delete from public.containers where host_id = public.refloat_host_id() and container_id <> all (keep);
+  get diagnostics removed = row_count;
+  return removed;
+end $$ set search_path = pg_catalog;
+
+revoke execute on function forget_containers(text[]), audit_first_broken(), audit_hash(audit) from public;
 grant usage on schema public to refloat_agent;
 grant execute on function refloat_host_id() to refloat_agent;
 grant select on hosts, workloads, containers, snapshots, snapshot_volumes, intents, intent_events, intent_transitions to refloat_agent;
 grant update (agent_instance, agent_boot_id, agent_version, engine_version, agent_seen_at) on hosts to refloat_agent;
-grant insert, update, delete on containers to refloat_agent;
+-- No right to delete, and updates by column only: a right to delete or update a whole table is also one to lock it, and so to
+-- stop everybody else.
+grant insert on containers to refloat_agent;
+grant update (workload_id, name, image, image_id, state, health, restart_policy, started_at, reported_at) on containers to refloat_agent;
+grant execute on function forget_containers(text[]) to refloat_agent;
 grant insert on snapshots, snapshot_volumes, intent_events to refloat_agent;
 grant update (state, deleted_at, protected_until) on snapshots to refloat_agent;
 grant update (state, committed_at, claimed_at, finished_at, lease_epoch, lease_until, attempts, step, progress, result, error)

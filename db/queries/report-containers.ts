@@ -27,8 +27,7 @@ export async function reportContainers(
         "containerId" text, "workloadId" uuid, name text, image text, "imageId" text, state text, health text,
         "restartPolicy" text, "startedAt" timestamptz)
     ), gone as (
-      delete from containers c using held
-      where c.host_id = held.id and not exists (select from incoming n where n."containerId" = c.container_id)
+      select forget_containers(array(select n."containerId" from incoming n)) as containers from held
     ), kept as (
       insert into containers (host_id, container_id, workload_id, name, image, image_id, state, health, restart_policy, started_at, reported_at)
       select held.id, n."containerId", n."workloadId", n.name, n.image, n."imageId", n.state, n.health, n."restartPolicy", n."startedAt", now()
@@ -38,6 +37,6 @@ export async function reportContainers(
         state = excluded.state, health = excluded.health, restart_policy = excluded.restart_policy,
         started_at = excluded.started_at, reported_at = excluded.reported_at
     )
-    select exists (select from held) as held`;
+    select exists (select from held) as held, (select containers from gone)`;
   return rows[0]?.held === true;
 }

@@ -39,7 +39,10 @@ test('Postgres allows exactly the transitions of the table in types: all 64 pair
     for (const to of INTENT_STATES) {
       const id = await add();
       for (const state of WAY[from]) await go(id, state);
-      const allowed = await go(id, to).then(() => true, () => false);
+      const allowed = await go(id, to).then(
+        () => true,
+        () => false,
+      );
       assert.equal(allowed, from === to || canMove(from, to), `${from} → ${to}`);
     }
   }
@@ -56,8 +59,15 @@ test('an intent begins as pending, and what it asks for never changes', async ()
   }
   const id = await add();
   for (const change of [
-    "kind = 'restore'", `host_id = '${newId()}'`, `workload_id = '${newId()}'`, `snapshot_id = '${newId()}'`, "requested_by = 'other'", "params = '{\"a\":1}'",
-    "created_at = now() - interval '1 day'", `id = '${newId()}'`, 'lease_epoch = -1',
+    "kind = 'restore'",
+    `host_id = '${newId()}'`,
+    `workload_id = '${newId()}'`,
+    `snapshot_id = '${newId()}'`,
+    "requested_by = 'other'",
+    'params = \'{"a":1}\'',
+    "created_at = now() - interval '1 day'",
+    `id = '${newId()}'`,
+    'lease_epoch = -1',
   ]) {
     await assert.rejects(sql.unsafe(`update intents set ${change} where id = '${id}'`), { code: '23514' }, change);
   }
@@ -92,7 +102,9 @@ test('a new intent, and a cancel, wake the agent of that host and no other', asy
   await database.db.update(intents).set({ cancelRequestedAt: new Date() }).where(eq(intents.id, id));
   await database.db.update(intents).set({ step: 'stage' }).where(eq(intents.id, id));
   // Notifications keep their order: when this one is here, the others are.
-  const last = new Promise<void>((resolve) => void database.sql.listen('last', () => resolve()).then(() => database.sql.notify('last', '')));
+  const last = new Promise<void>(
+    (resolve) => void database.sql.listen('last', () => resolve()).then(() => database.sql.notify('last', '')),
+  );
   await last;
   assert.deepEqual(heard, [`${hostId}:${id}`, `${hostId}:${id}`]);
   await mine.unlisten();

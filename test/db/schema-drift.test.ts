@@ -23,7 +23,9 @@ test('the migrated database has exactly the tables, columns, types and keys of t
       and c.relname <> all (${INTERNAL})`;
   const actual: Record<string, Record<string, ColumnFacts>> = {};
   for (const { table, name, type, notnull, hasdefault } of columns) {
-    (actual[table] ??= {})[name] = { type, notNull: notnull, hasDefault: hasdefault };
+    const facts = actual[table] ?? {};
+    facts[name] = { type, notNull: notnull, hasDefault: hasdefault };
+    actual[table] = facts;
   }
   const expected: Record<string, Record<string, ColumnFacts>> = {};
   for (const table of Object.values(schema).filter((each) => is(each, PgTable))) {
@@ -40,9 +42,15 @@ test('the migrated database has exactly the tables, columns, types and keys of t
 });
 
 function sorted(tables: Record<string, Record<string, ColumnFacts>>): unknown {
-  const byName = <T>(record: Record<string, T>): [string, T][] => Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1));
+  const byName = <T>(record: Record<string, T>): [string, T][] =>
+    Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1));
   return byName(tables).map(([name, columns]) => [
     name,
-    byName(columns).map(([column, facts]) => [column, facts.type.replace('timestamp with time zone', 'timestamptz'), facts.notNull, facts.hasDefault]),
+    byName(columns).map(([column, facts]) => [
+      column,
+      facts.type.replace('timestamp with time zone', 'timestamptz'),
+      facts.notNull,
+      facts.hasDefault,
+    ]),
   ]);
 }
