@@ -25,22 +25,40 @@ export interface CallOptions {
 
 /** The answer's JSON; null for an empty one and for the statuses in `alsoFine`. */
 export async function call(docker: Docker, dockerHost: string, options: CallOptions): Promise<unknown> {
-  const answer = await dial(docker, dockerHost, options, false);
+  const timeout = AbortSignal.timeout(options.timeoutMs);
+  const answer = await dial(docker, dockerHost, options, timeout, false);
   if (answer === null || Buffer.isBuffer(answer)) return null;
   return answer;
 }
 
-/** The answer's body as a stream. The time-out and the signal hold for reading it too. */
-export async function callForStream(
+/** Reads an answer that comes bit by bit. The time-out and the signal hold from the call to the end of the answer. */
+export async function callAndRead<T>(
   docker: Docker,
   dockerHost: string,
   options: CallOptions,
-): Promise<IncomingMessage> {
-  return (await dial(docker, dockerHost, options, true)) as IncomingMessage;
+  read: (answer: AsyncIterable<Uint8Array>) => Promise<T>,
+): Promise<T> {
+  const timeout = AbortSignal.timeout(options.timeoutMs);
+  const answer = (await dial(docker, dockerHost, options, timeout, true)) as IncomingMessage;
+  try {
+    const result = await read(answer);
+    // An answer that was cut off may end like a whole one.
+    if (!answer.complete) throw new Error('the answer was cut off');
+    return result;
+  } catch (thrown) {
+    throw engineError(thrown, options, dockerHost, timeout);
+  } finally {
+    answer.destroy();
+  }
 }
 
-async function dial(docker: Docker, dockerHost: string, options: CallOptions, isStream: boolean): Promise<unknown> {
-  const timeout = AbortSignal.timeout(options.timeoutMs);
+async function dial(
+  docker: Docker,
+  dockerHost: string,
+  options: CallOptions,
+  timeout: AbortSignal,
+  isStream: boolean,
+): Promise<unknown> {
   const signal = options.signal === undefined ? timeout : AbortSignal.any([timeout, options.signal]);
   try {
     options.signal?.throwIfAborted();
@@ -96,27 +114,11 @@ const UNREACHABLE: ReadonlySet<string> = new Set([
   'ENOTDIR',
 ]);
 
-/** What was thrown as a RefloatError; also for errors met while reading a stream. */
-export function engineError(
-  thrown: unknown,
-  options: CallOptions,
-  dockerHost: string,
-  timeout?: AbortSignal,
-): RefloatError {
+function engineError(thrown: unknown, options: CallOptions, dockerHost: string, timeout: AbortSignal): RefloatError {
   if (thrown instanceof RefloatError) return thrown;
   if (options.signal?.aborted === true && options.signal.reason instanceof RefloatError) return options.signal.reason;
   const error = thrown as { code?: unknown; name?: unknown; statusCode?: unknown; json?: unknown; message?: unknown };
-  if (timeout?.aborted === true || error.name === 'TimeoutError') {
-    return new RefloatError(
-      'ENGINE_TIMEOUT',
-      `the Docker engine did not ${options.doing} within ${Math.round(options.timeoutMs / 1000)} s`,
-      {
-        hint: 'Look at the load of the host and at the log of dockerd; the call may still have had its effect.',
-        disposition: 'retry',
-        cause: thrown,
-      },
-    );
-  }
+  if (timeout.aborted) return timedOut(options.doing, options.timeoutMs, thrown);
   if (options.signal?.aborted === true) {
     return new RefloatError('INTERRUPTED', `interrupted while it was to ${options.doing}`, {
       hint: 'Ask again.',
@@ -140,6 +142,15 @@ export function engineError(
     hint: 'Look at the log of dockerd.',
     disposition: 'fail',
     cause: thrown,
+  });
+}
+
+/** @param doing what was not done in time */
+export function timedOut(doing: string, timeoutMs: number, cause?: unknown): RefloatError {
+  return new RefloatError('ENGINE_TIMEOUT', `the Docker engine did not ${doing} within ${timeoutMs / 1000} s`, {
+    hint: 'Look at the load of the host and at the log of dockerd; the call may still have had its effect.',
+    disposition: 'retry',
+    ...(cause === undefined ? {} : { cause }),
   });
 }
 

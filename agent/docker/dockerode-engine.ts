@@ -5,9 +5,10 @@
  * container's own plus a margin, so that a container that ignores SIGTERM is killed by Docker, not given up by us.
  * Does not guarantee: that a call which timed out had no effect.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import Docker from 'dockerode';
 import { RefloatError } from '../../db/errors.ts';
-import { type CallOptions, call, callForStream, engineError } from './call.ts';
+import { type CallOptions, call, callAndRead, timedOut } from './call.ts';
 import { activeContainers, containerInfo } from './container-info.ts';
 import { createBody, dockerPolicy } from './create-body.ts';
 import { DEFAULT_DOCKER_HOST, type DockerEnvironment, dockerOptions } from './docker-host.ts';
@@ -26,6 +27,7 @@ export interface EngineOptions {
 
 /** Above a container's own stop time-out: killing and unmounting on a loaded host. */
 const STOP_MARGIN_MS = 60_000;
+const EXEC_POLL_MS = 50;
 const PULL_MS = 3_600_000;
 /** Bytes. */
 const KEPT_OF_EXEC = 64 * 1024;
@@ -69,18 +71,7 @@ class DockerodeEngine implements Engine {
   /** Reads an answer to its end, and keeps its last `limit` bytes. */
   async #read(request: CallOptions, limit: number, framed: boolean): Promise<string> {
     const options = { signal: this.#signal, ...request };
-    const stream = await callForStream(this.#docker, this.#address, options);
-    const timeout = AbortSignal.timeout(options.timeoutMs);
-    const stop = (): void => void stream.destroy(new DOMException('timed out', 'TimeoutError'));
-    timeout.addEventListener('abort', stop, { once: true });
-    try {
-      return await demultiplex(stream, limit, framed);
-    } catch (thrown) {
-      throw engineError(thrown, options, this.#address, timeout);
-    } finally {
-      timeout.removeEventListener('abort', stop);
-      stream.destroy();
-    }
+    return callAndRead(this.#docker, this.#address, options, (answer) => demultiplex(answer, limit, framed));
   }
 
   async ping(): Promise<{ version: string }> {
@@ -286,11 +277,17 @@ class DockerodeEngine implements Engine {
       timeoutMs,
       doing,
     } as const;
+    const until = performance.now() + timeoutMs;
     const output = await this.#read(start, KEPT_OF_EXEC, true);
-    const ended = (await this.#ask({ method: 'GET', path: `/exec/${created.Id}/json`, doing })) as {
-      ExitCode: number | null;
-    };
-    return { exitCode: ended.ExitCode ?? -1, output };
+    // A command may close its outputs and go on; Docker then has no exit code yet.
+    for (;;) {
+      const ended = (await this.#ask({ method: 'GET', path: `/exec/${created.Id}/json`, doing })) as {
+        ExitCode: number | null;
+      };
+      if (ended.ExitCode !== null) return { exitCode: ended.ExitCode, output };
+      if (performance.now() > until) throw timedOut(doing, timeoutMs);
+      await delay(EXEC_POLL_MS, undefined, { signal: this.#signal });
+    }
   }
 }
 

@@ -110,6 +110,8 @@ test('an exec gives exit code and both outputs, keeps the end of a flood, and it
   // 126 or 127, as the version of runc says.
   assert.ok([126, 127].includes((await engine.exec(id, ['/no/such/program'], 10_000)).exitCode));
   await refusal(engine.exec(id, ['sleep', '30'], 300), 'ENGINE_TIMEOUT');
+  await refusal(engine.exec(id, ['sh', '-c', 'exec >&- 2>&-; sleep 30'], 300), 'ENGINE_TIMEOUT');
+  assert.equal((await engine.exec(id, ['sh', '-c', 'exec >&- 2>&-; sleep 0.3; exit 5'], 10_000)).exitCode, 5);
   await engine.stop(id, 1);
   await refusal(engine.exec(id, ['true'], 10_000), 'ENGINE_FAILED');
 });
