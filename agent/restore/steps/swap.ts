@@ -24,8 +24,8 @@ export const swap: Step<RestoreFacts, 'swap'> = {
       await stopAll(context);
     } else {
       if (context.factOrNull('exchanges') === null) context.note('exchanges', targets.map(plan));
-      await context.control.confirmCommit();
-      await refuseOutsiders(context);
+      // At once: the workload is down meanwhile.
+      await Promise.all([context.control.confirmCommit(), refuseOutsiders(context)]);
       context.signal.throwIfAborted();
       context.commit();
     }
