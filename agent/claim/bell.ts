@@ -8,6 +8,11 @@ export class Bell {
     this.#waiter?.();
   }
 
+  /** Forgets a ring that nobody has waited for. */
+  silence(): void {
+    this.#rung = false;
+  }
+
   /** Resolves at the next ring, after `ms`, or when `signal` is aborted; never rejects. */
   async wait(ms: number, signal: AbortSignal): Promise<void> {
     if (!this.#rung && !signal.aborted) {

@@ -58,6 +58,7 @@ export class ClaimLoop {
 
   /** Claims nothing more; `run` returns when what runs has come to its end. */
   drain(): void {
+    if (!this.#draining.signal.aborted) this.#log.info({ running: this.#running.size }, 'draining');
     this.#draining.abort();
   }
 

@@ -41,7 +41,10 @@ export class HeldControl extends SpooledControl {
       database,
       holder,
       log,
-      onCancel: () => this.#abort.abort(cancelled()),
+      onCancel: () => {
+        if (!this.signal.aborted) log.info('cancel requested');
+        this.#abort.abort(cancelled());
+      },
       onLost: () => this.#abort.abort(leaseLost()),
     });
   }

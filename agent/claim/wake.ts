@@ -73,9 +73,13 @@ export class Wake {
       this.#answered = false;
       await withLimit(sql`select pg_notify(${this.#channel}, ${PROBE})`, PROBE_LIMIT_MS);
       if (!this.#answered) await this.#news.wait(PROBE_LIMIT_MS, this.#stop.signal);
+      if (this.#answered !== this.#works)
+        this.#log.debug(this.#answered ? 'notifications arrive' : 'notifications are lost on the way');
       this.#works = this.#answered;
       if (this.#works) backoff.reset();
-      await this.#news.wait(PROBE_EVERY_MS, this.#stop.signal);
+      // The probe may have come back before its statement ended: that ring has been heard.
+      this.#news.silence();
+      if (!this.#closed) await this.#news.wait(PROBE_EVERY_MS, this.#stop.signal);
       // The driver would connect again at the next statement, without listening.
       if (this.#closed) throw new Error('the connection was closed');
     }

@@ -35,6 +35,8 @@ export interface RunningAgent {
   /** Resolves once it claims; rejects with its output if it ends before. */
   readonly ready: Promise<void>;
   kill(signal: NodeJS.Signals): void;
+  /** Waits until it has killed itself at the point that the environment armed; fails if it is not reached. */
+  crashed(): Promise<void>;
   /** SIGTERM, and waits for the end. */
   drain(): Promise<Ended>;
   stderr(): string;
@@ -55,6 +57,7 @@ export async function agentPlace(env: Readonly<Record<string, string>> = {}): Pr
 }
 
 const DRAIN_MS = 30_000;
+const CRASH_MS = 60_000;
 const started = new Map<ChildProcess, Promise<Ended>>();
 // Runs before the hooks of the helpers for Postgres and Docker, which are registered later.
 after(async () => {
@@ -67,7 +70,8 @@ after(async () => {
     }, DRAIN_MS);
     const { code, signal, stderr } = await ended;
     clearTimeout(late);
-    if (code !== 0) problems.push(`the agent ${child.pid} ended with ${signal ?? code}: ${stderr.slice(-2000)}`);
+    if (code !== 0 && signal !== 'SIGKILL')
+      problems.push(`the agent ${child.pid} ended with ${signal ?? code}: ${stderr.slice(-2000)}`);
   }
   if (problems.length > 0) throw new Error(problems.join('\n'));
 });
@@ -106,6 +110,14 @@ export function startAgentCommand(args: readonly string[], env: Readonly<Record<
     ended,
     ready,
     kill: (signal) => void child.kill(signal),
+    crashed: async () => {
+      const late = AbortSignal.timeout(CRASH_MS);
+      const never = new Promise<never>((_, reject) =>
+        late.addEventListener('abort', () => reject(new Error(`not crashed within ${CRASH_MS} ms\n${stderr}`))),
+      );
+      const how = (await Promise.race([ended, never])).signal;
+      if (how !== 'SIGKILL') throw new Error(`ended by ${how}, not at the crash point\n${stderr}`);
+    },
     drain: async () => {
       child.kill('SIGTERM');
       return ended;

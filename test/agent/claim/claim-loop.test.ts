@@ -1,0 +1,263 @@
+/** The running agent against a real Postgres: waking up, working side by side, being cancelled, drained, killed and doubled. */
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { type AgentPlace, agentCommand, agentPlace, startAgent } from '../../helpers/agent.ts';
+import { type TestEngine, testEngine } from '../../helpers/engine.ts';
+import { enrolledHost, type TestHost, waitFor } from '../../helpers/host.ts';
+import { type HostWorkload, hostWorkload, WAIT_FOR_GO } from '../../helpers/host-workload.ts';
+import { startPooler } from '../../helpers/pooler.ts';
+import { type TestDatabase, testDatabase } from '../../helpers/postgres.ts';
+
+let docker: TestEngine;
+let database: TestDatabase;
+
+before(async () => {
+  docker = await testEngine();
+  database = await testDatabase();
+});
+after(async () => docker.removeAll());
+
+async function freshHost(
+  via: (url: string) => Promise<string> = async (url) => url,
+): Promise<{ host: TestHost; place: AgentPlace }> {
+  const host = await enrolledHost(database);
+  const place = await agentPlace({ DOCKER_HOST: docker.dockerHost, REFLOAT_AGENT_DATABASE_URL: await via(host.url) });
+  return { host, place };
+}
+
+const waiting = (workload: HostWorkload) => waitFor(() => existsSync(join(workload.live, 'waiting')), Boolean);
+const go = (workload: HostWorkload) => writeFileSync(join(workload.live, 'go'), '');
+const heldHook = { hooks: { beforeCapture: WAIT_FOR_GO }, capture: { freeze: 'live' as const } };
+
+describe('waking up', () => {
+  test('a notification starts the work long before the next poll', async () => {
+    const { host, place } = await freshHost();
+    const agent = await startAgent(place.env);
+    const workloadId = await host.addWorkload();
+    // Once it is known that notifications arrive, the agent polls every 7.5 s at the earliest.
+    await waitFor(
+      () => agent.stderr(),
+      (text) => text.includes('notifications arrive'),
+    );
+    const began = performance.now();
+    const row = await host.ended(await host.addIntent('verify', workloadId));
+    assert.ok(performance.now() - began < 2000, `took ${performance.now() - began} ms`);
+    assert.equal(row.error?.code, 'SNAPSHOT_NOT_FOUND');
+    await agent.drain();
+  });
+
+  test('behind a pooler that loses notifications, the poll finds the work', async () => {
+    const { host, place } = await freshHost(async (url) => (await startPooler(url, { losesNotifications: true })).url);
+    const agent = await startAgent(place.env);
+    const row = await host.ended(await host.addIntent('verify', await host.addWorkload()), 10_000);
+    assert.equal(row.state, 'failed');
+    await agent.drain();
+  });
+
+  test('a network that swallows every packet is survived', async () => {
+    let pooler: Awaited<ReturnType<typeof startPooler>> | undefined;
+    const { host, place } = await freshHost(async (url) => {
+      pooler = await startPooler(url);
+      return pooler.url;
+    });
+    const agent = await startAgent(place.env);
+    pooler?.swallow(true);
+    const id = await host.addIntent('verify', await host.addWorkload());
+    await waitFor(
+      () => agent.stderr(),
+      (text) => text.includes('no answer in time'),
+      40_000,
+    );
+    pooler?.swallow(false);
+    assert.equal((await host.ended(id, 60_000)).state, 'failed');
+    await agent.drain();
+  });
+});
+
+describe('working', () => {
+  test('two workloads side by side, one workload one at a time', async () => {
+    const { host, place } = await freshHost();
+    const agent = await startAgent(place.env);
+    const [a, b] = [
+      await hostWorkload(docker, host, place, heldHook),
+      await hostWorkload(docker, host, place, heldHook),
+    ];
+    const first = await host.addIntent('capture', a.id);
+    const second = await host.addIntent('capture', b.id);
+    await Promise.all([waiting(a), waiting(b)]);
+    const verify = await host.addIntent('verify', a.id);
+    assert.deepEqual([(await host.intent(first)).state, (await host.intent(second)).state], ['running', 'running']);
+    go(b);
+    assert.equal((await host.ended(second)).state, 'succeeded');
+    assert.equal((await host.intent(verify)).state, 'pending');
+    go(a);
+    assert.equal((await host.ended(first)).state, 'succeeded');
+    assert.equal((await host.ended(verify)).state, 'failed');
+    await agent.drain();
+  });
+
+  test('a cancel before the commit point takes everything back', async () => {
+    const { host, place } = await freshHost();
+    const agent = await startAgent(place.env);
+    const workload = await hostWorkload(docker, host, place, heldHook);
+    const id = await host.addIntent('capture', workload.id);
+    await waiting(workload);
+    await database.sql`update intents set cancel_requested_at = now() where id = ${id}`;
+    await waitFor(
+      () => agent.stderr(),
+      (text) => text.includes('cancel requested'),
+    );
+    go(workload);
+    const row = await host.ended(id);
+    assert.equal(row.state, 'cancelled');
+    assert.equal(row.error?.code, 'CANCELLED');
+    assert.equal(existsSync(join(place.stateDir, 'snapshots')), false);
+    await agent.drain();
+  });
+
+  test('what is past its not_after is refused before it begins', async () => {
+    const { host, place } = await freshHost();
+    const agent = await startAgent(place.env);
+    const id = await host.addIntent('capture', await host.addWorkload(), { notAfter: '2020-01-01' });
+    const row = await host.ended(id);
+    assert.deepEqual([row.state, row.error?.code], ['failed', 'EXPIRED']);
+    assert.equal(existsSync(join(place.stateDir, 'journal', `${id}.jsonl`)), false);
+    await agent.drain();
+  });
+
+  test('a configuration that the agent does not understand fails the intent, not the agent', async () => {
+    const { host, place } = await freshHost();
+    const agent = await startAgent(place.env);
+    const workloadId = await host.addWorkload();
+    await database.sql`update workloads set config = jsonb_set(config, '{volumes,0,source}', '"../../etc"') where id = ${workloadId}`;
+    const row = await host.ended(await host.addIntent('capture', workloadId));
+    assert.deepEqual([row.state, row.error?.code], ['failed', 'VALIDATION_FAILED']);
+    await agent.drain();
+  });
+
+  test('an intent that a failover forgot gets its recorded result, and its snapshot is registered again', async () => {
+    const { host, place } = await freshHost();
+    const agent = await startAgent(place.env);
+    const workload = await hostWorkload(docker, host, place);
+    const id = await host.addIntent('capture', workload.id);
+    const before = await host.ended(id);
+    assert.equal(before.state, 'succeeded', JSON.stringify(before.error));
+    const snapshots = readdirSync(join(place.stateDir, 'snapshots'));
+    // The database is put back to a moment before the agent had claimed it.
+    await database.sql.begin(async (sql) => {
+      await sql`delete from snapshot_volumes where host_id = ${host.id}`;
+      await sql`delete from snapshots where host_id = ${host.id}`;
+      await sql`delete from intent_events where host_id = ${host.id}`;
+      await sql`delete from intents where id = ${id}`;
+      await sql`insert into intents (id, kind, workload_id, host_id, requested_by) values (${id}, 'capture', ${workload.id}, ${host.id}, 'test')`;
+    });
+    const again = await host.ended(id);
+    assert.deepEqual(again.result, before.result);
+    assert.deepEqual(readdirSync(join(place.stateDir, 'snapshots')), snapshots);
+    const rows =
+      await database.sql`select s.id, count(v.*)::int as volumes from snapshots s join snapshot_volumes v on v.snapshot_id = s.id where s.intent_id = ${id} group by s.id`;
+    assert.deepEqual(
+      rows.map((row) => [row['id'], row['volumes']]),
+      [[before.result?.snapshotId, 1]],
+    );
+    await agent.drain();
+  });
+});
+
+describe('ending', () => {
+  test('SIGTERM: nothing more is claimed, what runs comes to its end, the host is let go', async () => {
+    const { host, place } = await freshHost();
+    const agent = await startAgent(place.env);
+    const workload = await hostWorkload(docker, host, place, heldHook);
+    const id = await host.addIntent('capture', workload.id);
+    await waiting(workload);
+    agent.kill('SIGTERM');
+    await waitFor(
+      () => agent.stderr(),
+      (text) => text.includes('draining'),
+    );
+    const late = await host.addIntent('verify', await host.addWorkload());
+    go(workload);
+    const ended = await agent.ended;
+    assert.deepEqual([ended.code, ended.json?.['ok'], ended.json?.['ended']], [0, true, 'SIGTERM']);
+    assert.equal((await host.intent(id)).state, 'succeeded');
+    assert.equal((await host.intent(late)).state, 'pending');
+    const [row] = await database.sql`select agent_instance from hosts where id = ${host.id}`;
+    assert.equal(row?.['agent_instance'], null);
+  });
+
+  test('killed while containers are frozen: the next start brings them back and says so', async () => {
+    const { host, place } = await freshHost();
+    const workload = await hostWorkload(docker, host, place, { capture: { freeze: 'pause' }, restart: 'always' });
+    const killed = await startAgent({ ...place.env, REFLOAT_CRASH_AT: 'journal-after:done:freeze#1' });
+    const id = await host.addIntent('capture', workload.id);
+    await killed.crashed();
+    assert.equal((await docker.engine.inspect(workload.containers[0] ?? ''))?.state, 'paused');
+    const agent = await startAgent(place.env);
+    const row = await host.ended(id);
+    assert.deepEqual([row.state, row.error?.code], ['rolled_back', 'INTERRUPTED']);
+    assert.equal((await docker.engine.inspect(workload.containers[0] ?? ''))?.state, 'running');
+    const seqs = (await host.events(id)).map((event) => event.seq);
+    assert.deepEqual(
+      seqs,
+      seqs.map((_, index) => index + 1),
+    );
+    await agent.drain();
+  });
+
+  test('killed in an intent without a journal: the next start runs it again', async () => {
+    const { host, place } = await freshHost();
+    const workload = await hostWorkload(docker, host, place);
+    const first = await startAgent(place.env);
+    const capture = await host.ended(await host.addIntent('capture', workload.id));
+    await first.drain();
+    const killed = await startAgent({ ...place.env, REFLOAT_CRASH_AT: 'deliver-before:event#1' });
+    const id = await host.addIntent('verify', workload.id, { snapshotId: capture.result?.snapshotId ?? '' });
+    await killed.crashed();
+    const agent = await startAgent(place.env);
+    const row = await host.ended(id);
+    assert.deepEqual([row.state, row.attempts], ['succeeded', 2]);
+    await agent.drain();
+  });
+});
+
+describe('two agents', () => {
+  test('on one state directory: the second one, and a recovery, name the process that holds it', async () => {
+    const { place } = await freshHost();
+    const agent = await startAgent(place.env);
+    for (const command of ['run', 'recover']) {
+      const second = await agentCommand([command, '--json'], place.env);
+      assert.equal(second.code, 2);
+      const error = second.json?.['error'] as { code: string; message: string };
+      assert.equal(error.code, 'AGENT_RUNNING');
+      assert.match(error.message, new RegExp(`process ${agent.pid} `));
+    }
+    await agent.drain();
+  });
+
+  test('as one host from two state directories: the second one is refused while the first one lives', async () => {
+    const { host, place } = await freshHost();
+    const agent = await startAgent(place.env);
+    const elsewhere = await agentPlace({ DOCKER_HOST: docker.dockerHost, REFLOAT_AGENT_DATABASE_URL: host.url });
+    const second = await agentCommand(['run', '--json'], elsewhere.env);
+    assert.deepEqual(
+      [second.code, (second.json?.['error'] as { code: string } | undefined)?.code],
+      [2, 'AGENT_RUNNING'],
+    );
+    assert.equal((await host.ended(await host.addIntent('verify', await host.addWorkload()))).state, 'failed');
+    await agent.drain();
+  });
+
+  test('one that was killed is replaced at once', async () => {
+    const { place } = await freshHost();
+    const killed = await startAgent(place.env);
+    killed.kill('SIGKILL');
+    await killed.ended;
+    const began = performance.now();
+    const agent = await startAgent(place.env);
+    assert.ok(performance.now() - began < 15_000);
+    await agent.drain();
+  });
+});
