@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Page } from 'playwright-core';
 import type { RestorePlan } from '../../db/results.ts';
+import type { HeldIntent } from '../helpers/hand.ts';
 import { fixture } from './fixture.ts';
-import type { HeldIntent } from './hand.ts';
 
 const f = await fixture();
 const PLAN: RestorePlan = {
@@ -53,7 +53,7 @@ async function confirm(page: Page): Promise<HeldIntent> {
 }
 
 async function intents(kind: string): Promise<number> {
-  const rows = await f.database.sql`select id from intents where kind = ${kind}`;
+  const rows = await f.plane.database.sql`select id from intents where kind = ${kind}`;
   return rows.length;
 }
 
@@ -229,13 +229,13 @@ test('a cancel before the commit point is asked for once, and the end says that 
   await restore.begin('stage');
   await page.getByRole('button', { name: 'Cancel it' }).click();
   await page.getByRole('button', { name: 'Cancelling…' }).waitFor();
-  const [row] = await f.database
+  const [row] = await f.plane.database
     .sql`select cancel_requested_at is not null as asked from intents where id = ${restore.row.id}`;
   assert.equal(row?.['asked'], true);
   await restore.emit('step', { step: 'stage', status: 'undone' });
   await restore.finish({
     state: 'cancelled',
-    error: { code: 'CANCELLED', message: 'cancelled by olga@example.com', hint: '', disposition: 'refuse' },
+    error: { code: 'CANCELLED', message: 'cancelled by admin', hint: '', disposition: 'refuse' },
   });
   await page.getByText('The data and the containers are as they were before.').waitFor();
   assert.equal(await status(page, 'stage'), 'undone');

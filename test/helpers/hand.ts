@@ -1,18 +1,22 @@
 /**
  * A host whose work a test does by hand: it writes with the agent's own statements, one step at a time, so that a test
- * decides what the console sees and when. The real agent is in test/e2e and the demo.
+ * decides what a client sees and when.
  */
+import { after } from 'node:test';
 import type { Connection } from '../../db/client.ts';
 import { newId } from '../../db/ids.ts';
 import type { AgentSql, Holder } from '../../db/queries/agent-statement.ts';
 import { appendEvents } from '../../db/queries/append-events.ts';
 import { type ClaimedRow, claimIntent } from '../../db/queries/claim-intent.ts';
 import { finishIntent } from '../../db/queries/finish-intent.ts';
+import { insertHost } from '../../db/queries/insert-host.ts';
 import { markCommitted } from '../../db/queries/mark-committed.ts';
 import { registerSnapshot, registerSnapshotVolumes } from '../../db/queries/register-snapshot.ts';
 import { startIntent } from '../../db/queries/start-intent.ts';
 import { updateProgress } from '../../db/queries/update-progress.ts';
 import type { IntentEvent, Outcome, Progress, SnapshotRecord } from '../../db/results.ts';
+import { addWorkload, type ControlPlane, startNodeControlPlane } from './control-plane.ts';
+import { testDatabase } from './postgres.ts';
 
 const POLL_MS = 20;
 
@@ -120,4 +124,29 @@ export class HeldIntent {
     await registerSnapshotVolumes(this.#sql, this.holder, record);
     return record.id;
   }
+}
+
+/** A control plane in this process with one host, moved by hand, and one workload `shop-db`. */
+export interface HandStage {
+  readonly plane: ControlPlane;
+  readonly hand: Hand;
+  readonly hostId: string;
+  readonly workloadId: string;
+  readonly workloadName: string;
+}
+
+/** Call it at the top of a test file: the server ends with the file. */
+export async function handStage(): Promise<HandStage> {
+  const plane = await startNodeControlPlane(await testDatabase());
+  after(() => plane.close());
+  const hostId = newId();
+  await insertHost(plane.database.db, hostId, 'amber');
+  const workload = await addWorkload(plane, hostId, {
+    name: 'shop-db',
+    image: 'postgres:17',
+    volumes: [{ name: 'data', scope: 'project', source: 'pgdata', target: '/var/lib/postgresql/data' }],
+  });
+  const hand = new Hand(plane.database, hostId);
+  await hand.appear();
+  return { plane, hand, hostId, workloadId: workload.id, workloadName: workload.name };
 }
