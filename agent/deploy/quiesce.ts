@@ -8,7 +8,7 @@
  * Does not guarantee: anything about containers that were not recorded; `outsiders.ts` looks for them.
  */
 import { RefloatError } from '../../db/errors.ts';
-import type { ContainerInfo, Engine } from '../docker/engine.ts';
+import type { ContainerInfo, Engine, RestartPolicy } from '../docker/engine.ts';
 import { about, aboutUnlessGone, allToTheEnd } from './container-error.ts';
 import { workloadFilter } from './labels.ts';
 import { parseSetAside } from './set-aside.ts';
@@ -101,17 +101,38 @@ export async function resume(engine: Engine, records: readonly QuiescedContainer
 
 /** False when the container is not there any more. */
 export async function resumeOne(engine: Engine, container: QuiescedContainer): Promise<boolean> {
-  const work = async (): Promise<true> => {
-    // The policy first: a program that ends right after its start is then restarted, as it always was.
-    await engine.setRestartPolicy(container.id, container.restartPolicy);
-    if (!container.active) return true;
-    // Docker does not start a paused container; it is paused when an earlier run came this far.
-    if (container.state === 'paused' && (await engine.inspect(container.id))?.state === 'paused') return true;
-    await engine.start(container.id);
-    if (container.state === 'paused') await engine.pause(container.id);
-    return true;
-  };
-  return (await aboutUnlessGone(container, work())) ?? false;
+  const work = container.active
+    ? start(engine, container)
+    : engine.setRestartPolicy(container.id, container.restartPolicy);
+  return (
+    (await aboutUnlessGone(
+      container,
+      work.then(() => true),
+    )) ?? false
+  );
+}
+
+async function start(engine: Engine, container: QuiescedContainer): Promise<void> {
+  // Docker does not start a paused container; it is paused when an earlier run came this far.
+  const isBack = container.state === 'paused' && (await engine.inspect(container.id))?.state === 'paused';
+  // Both at once, since the policy is not worth any downtime.
+  await allToTheEnd([
+    isBack ? Promise.resolve() : engine.start(container.id),
+    engine.setRestartPolicy(container.id, container.restartPolicy),
+  ]);
+  if (container.state === 'paused') {
+    if (!isBack) await engine.pause(container.id);
+    return;
+  }
+  // A program that ended before its policy was back is started once more, as the policy would have done.
+  const now = await engine.inspect(container.id);
+  if (now?.active === false && wouldRestart(container.restartPolicy, now.exitCode)) await engine.start(container.id);
+}
+
+function wouldRestart(policy: RestartPolicy, exitCode: number): boolean {
+  return (
+    policy.name === 'always' || policy.name === 'unless-stopped' || (policy.name === 'on-failure' && exitCode !== 0)
+  );
 }
 
 function stillActive(info: ContainerInfo): RefloatError {

@@ -28,6 +28,8 @@ export interface EngineOptions {
 /** Above a container's own stop time-out: killing and unmounting on a loaded host. */
 const STOP_MARGIN_MS = 60_000;
 const EXEC_POLL_MS = 50;
+const UPDATE_ATTEMPTS = 20;
+const UPDATE_PAUSE_MS = 25;
 const PULL_MS = 3_600_000;
 /** Bytes. */
 const KEPT_OF_EXEC = 64 * 1024;
@@ -188,10 +190,17 @@ class DockerodeEngine implements Engine {
   }
 
   async setRestartPolicy(id: string, policy: RestartPolicy): Promise<void> {
-    await this.#act(id, 'update', {
-      body: { RestartPolicy: dockerPolicy(policy) },
-      doing: `set the restart policy of container ${id}`,
-    });
+    const body = { RestartPolicy: dockerPolicy(policy) };
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await this.#act(id, 'update', { body, doing: `set the restart policy of container ${id}` });
+        return;
+      } catch (thrown) {
+        // Docker updates the limits of the running process as well, and takes everything back when that ends meanwhile.
+        if ((statusOf(thrown) ?? 0) < 500 || attempt === UPDATE_ATTEMPTS) throw thrown;
+        await delay(UPDATE_PAUSE_MS);
+      }
+    }
   }
 
   async imageId(reference: string): Promise<string | null> {

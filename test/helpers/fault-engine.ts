@@ -28,10 +28,10 @@ export interface CutEngine {
 }
 
 /**
- * @param at number of the call, from 1, that is the first not to come back; it has its effect when `effect` is true (the answer was
- *   lost), and has none otherwise
+ * @param at number of the call, from 1, that is the first not to come back: it has its effect, but the answer is lost. What a crash
+ *   before its effect leaves is what the call before it left; so 0 cuts before the first.
  */
-export function cutEngine(real: Engine, at: number, effect: boolean): CutEngine {
+export function cutEngine(real: Engine, at: number): CutEngine {
   let calls = 0;
   const changing: ReadonlySet<string> = new Set(CHANGING);
   const engine = new Proxy(real, {
@@ -41,7 +41,7 @@ export function cutEngine(real: Engine, at: number, effect: boolean): CutEngine 
       return async (...args: unknown[]): Promise<unknown> => {
         if (changing.has(String(property))) {
           calls += 1;
-          if (calls === at && effect) await (Reflect.apply(member, target, args) as Promise<unknown>);
+          if (calls === at) await (Reflect.apply(member, target, args) as Promise<unknown>);
         }
         if (calls >= at) throw new Cut(`cut at ${String(property)}`);
         return Reflect.apply(member, target, args) as Promise<unknown>;

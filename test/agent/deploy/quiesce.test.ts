@@ -96,6 +96,10 @@ test('a container that restarts for ever stays down while quiesced', async () =>
   assert.equal(later?.startedAt, stopped?.startedAt);
   await resume(engine, before);
   assert.deepEqual((await states(id))[0]?.restartPolicy, ALWAYS);
+  await until(
+    'it restarts for ever again',
+    async () => ((await engine.inspect(container?.id ?? ''))?.restartCount ?? 0) >= 2,
+  );
 });
 
 test('a paused container is stopped, and comes back paused', async () => {
@@ -164,25 +168,23 @@ test('a crash between any two calls of quiesce or resume is healed by resume', a
   const before = await recordContainers(engine, id);
   const want = await states(id);
   let cuts = 0;
-  for (const effect of [false, true]) {
-    for (let at = 1; ; at += 1) {
-      const cut = cutEngine(engine, at, effect);
-      const done = await quiesce(cut.engine, before, 5)
-        .then(() => resume(cut.engine, before))
-        .then(
-          () => true,
-          (error: unknown) => {
-            if (error instanceof Cut || (error as Error).message.includes('cut at')) return false;
-            throw error;
-          },
-        );
-      await resume(engine, before);
-      assert.deepEqual(await states(id), want, `cut at ${at}, ${effect ? 'after' : 'before'} its effect`);
-      if (done) break;
-      cuts += 1;
-    }
+  for (let at = 0; ; at += 1) {
+    const cut = cutEngine(engine, at);
+    const done = await quiesce(cut.engine, before, 5)
+      .then(() => resume(cut.engine, before))
+      .then(
+        () => true,
+        (error: unknown) => {
+          if (error instanceof Cut || (error as Error).message.includes('cut at')) return false;
+          throw error;
+        },
+      );
+    await resume(engine, before);
+    assert.deepEqual(await states(id), want, `cut at ${at}`);
+    if (done) break;
+    cuts += 1;
   }
-  assert.ok(cuts >= 16, `${cuts} cuts`);
+  assert.ok(cuts >= 9, `${cuts} cuts`);
 });
 
 test('a container with policy `always` stays down when the daemon is killed and starts again', async () => {

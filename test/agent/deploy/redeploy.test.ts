@@ -194,51 +194,47 @@ for (const recreates of [false, true]) {
     const before = await picture(real);
     const recorded = await redeployInput(real, workload);
     let cuts = 0;
-    for (const effect of [false, true]) {
-      for (let at = 1; ; at += 1) {
-        const input = { ...(recreates ? changed(recorded, { NEW: '1' }) : recorded), intentId: newId() };
-        await stopped(input);
-        const cut = cutEngine(engine, at, effect);
-        const done = await locked(input.workload.id, (lock) =>
-          attempt(() => redeploy({ engine: cut.engine }, lock, input)),
-        );
-        await cutUndo(input);
-        await resume(engine, input.before);
-        assert.deepEqual(await picture(real), before, `cut at ${at}, ${effect ? 'after' : 'before'} its effect`);
-        if (done) break;
-        cuts += 1;
-      }
+    for (let at = 0; ; at += 1) {
+      const input = { ...(recreates ? changed(recorded, { NEW: '1' }) : recorded), intentId: newId() };
+      await stopped(input);
+      const cut = cutEngine(engine, at);
+      const done = await locked(input.workload.id, (lock) =>
+        attempt(() => redeploy({ engine: cut.engine }, lock, input)),
+      );
+      await cutUndo(input);
+      await resume(engine, input.before);
+      assert.deepEqual(await picture(real), before, `cut at ${at}`);
+      if (done) break;
+      cuts += 1;
     }
-    assert.ok(cuts >= (recreates ? 20 : 10), `${cuts} cuts`);
+    assert.ok(cuts >= (recreates ? 10 : 5), `${cuts} cuts`);
   });
 
   test(`a crash between any two calls of a redeploy (${kind}): running it again finishes it`, async () => {
-    for (const effect of [false, true]) {
-      for (let at = 1; ; at += 1) {
-        const workload = await testWorkload(real, { replicas: 1, restart: 'always' });
-        await startContainers(real, workload);
-        const recorded = await redeployInput(real, workload);
-        const input = recreates ? changed(recorded, { NEW: '1' }) : recorded;
-        await stopped(input);
-        const cut = cutEngine(engine, at, effect);
-        const work = async (through: typeof engine): Promise<void> =>
-          locked(input.workload.id, async (lock) => {
-            await redeploy({ engine: through }, lock, input);
-            await finishRedeploy({ engine: through }, lock, input);
-          });
-        const done = await attempt(() => work(cut.engine));
-        await work(engine);
-        const { name } = input.workload.config;
-        const now = (await real.mine())
-          .map(
-            (one) =>
-              `${one.name} ${one.state} ${one.restartPolicy.name} ${one.labels['refloat.intent'] === input.intentId}`,
-          )
-          .sort();
-        assert.deepEqual(now, [`${name}-1 running always ${recreates}`], `cut at ${at}`);
-        await real.removeAll();
-        if (done) break;
-      }
+    for (let at = 0; ; at += 1) {
+      const workload = await testWorkload(real, { replicas: 1, restart: 'always' });
+      await startContainers(real, workload);
+      const recorded = await redeployInput(real, workload);
+      const input = recreates ? changed(recorded, { NEW: '1' }) : recorded;
+      await stopped(input);
+      const cut = cutEngine(engine, at);
+      const work = async (through: typeof engine): Promise<void> =>
+        locked(input.workload.id, async (lock) => {
+          await redeploy({ engine: through }, lock, input);
+          await finishRedeploy({ engine: through }, lock, input);
+        });
+      const done = await attempt(() => work(cut.engine));
+      await work(engine);
+      const { name } = input.workload.config;
+      const now = (await real.mine())
+        .map(
+          (one) =>
+            `${one.name} ${one.state} ${one.restartPolicy.name} ${one.labels['refloat.intent'] === input.intentId}`,
+        )
+        .sort();
+      assert.deepEqual(now, [`${name}-1 running always ${recreates}`], `cut at ${at}`);
+      await real.removeAll();
+      if (done) break;
     }
   });
 }
@@ -257,7 +253,7 @@ async function attempt(work: () => Promise<unknown>): Promise<boolean> {
 /** An undo that is itself cut in its middle, and then runs again. */
 async function cutUndo(input: RedeployInput): Promise<void> {
   await attempt(() =>
-    locked(input.workload.id, (lock) => undoRedeploy({ engine: cutEngine(engine, 4, true).engine }, lock, input)),
+    locked(input.workload.id, (lock) => undoRedeploy({ engine: cutEngine(engine, 4).engine }, lock, input)),
   );
   await locked(input.workload.id, (lock) => undoRedeploy({ engine }, lock, input));
   for (const one of await real.mine()) {
