@@ -26,8 +26,6 @@ export interface ConnectOptions {
   readonly connectTimeoutSeconds?: number;
   /** Idle connections are closed after this; never unless told. */
   readonly idleTimeoutSeconds?: number;
-  /** The server ends a statement of this client after this. */
-  readonly statementTimeoutMs?: number;
   /** Named prepared statements; off for clients that may sit behind a pooler in transaction mode. */
   readonly prepare?: boolean;
 }
@@ -49,10 +47,8 @@ export function connect(url: string, options: ConnectOptions = {}): Connection {
       fetch_types: options.fetchTypes ?? true,
       connect_timeout: options.connectTimeoutSeconds ?? 10,
       ...(options.idleTimeoutSeconds === undefined ? {} : { idle_timeout: options.idleTimeoutSeconds }),
-      connection: {
-        application_name: options.applicationName ?? 'refloat',
-        ...(options.statementTimeoutMs === undefined ? {} : { statement_timeout: options.statementTimeoutMs }),
-      },
+      // No other setting: poolers refuse them at the start of a session.
+      connection: { application_name: options.applicationName ?? 'refloat' },
       ...(options.prepare === undefined ? {} : { prepare: options.prepare }),
       onnotice: () => undefined,
     });

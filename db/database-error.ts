@@ -29,7 +29,14 @@ const UNAVAILABLE = new Set([
   '28P01',
   '28000',
   '3D000',
+  // lock_not_available, query_canceled (a time-out), deadlock_detected, serialization_failure
+  '55P03',
+  '57014',
+  '40P01',
+  '40001',
 ]);
+
+const DRIVER_CODE = /^CONNECT(ION_(CLOSED|ENDED|DESTROYED)|_TIMEOUT)$/;
 
 export interface DatabaseErrorFacts {
   /** SQLSTATE, or the driver's code. */
@@ -50,7 +57,8 @@ export function databaseErrorFacts(thrown: unknown): DatabaseErrorFacts | undefi
     const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
     if (
       code !== undefined &&
-      (throughDriver || UNAVAILABLE.has(code)) &&
+      // Only the driver's own: a file that is missing is ENOENT, too, and none of our business.
+      (throughDriver || DRIVER_CODE.test(code)) &&
       !('hint' in error && 'disposition' in error)
     ) {
       const constraint =

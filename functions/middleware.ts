@@ -84,6 +84,11 @@ function asRefloatError(thrown: unknown): RefloatError {
       hint: 'Choose another name.',
     });
   }
+  if (databaseErrorFacts(thrown)?.code === '42501') {
+    return new RefloatError('CONFIG_INVALID', 'the database login of this server lacks a right', {
+      hint: 'It must own the tables and may create roles: alter role … createrole, and grant refloat_agent to … with admin option.',
+    });
+  }
   return toRefloatError(thrown);
 }
 

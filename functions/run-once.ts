@@ -4,6 +4,7 @@
  * Guarantees: the change, the audit row and the kept answer are there together or not at all; two requests with one key
  * change something once, and both get the first answer; the same key with another request is refused.
  */
+import { sql } from 'drizzle-orm';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { Queryable } from '../db/client.ts';
 import { RefloatError } from '../db/errors.ts';
@@ -13,6 +14,9 @@ import { storeIdempotentAnswer } from '../db/queries/store-idempotent-answer.ts'
 import { sha256Hex } from './auth/secrets.ts';
 import type { AppContext } from './deps.ts';
 import { problemOf, statusOf } from './problem.ts';
+
+/** A row that a host's login holds locked must not hold our connections, too. */
+const LOCK_TIMEOUT = sql`set local lock_timeout = '10s'`;
 
 export interface Done {
   readonly status: 200 | 201 | 202 | 204;
@@ -39,6 +43,7 @@ export async function runOnce(
   const requestId = c.get('requestId');
   const hash = key === undefined ? '' : await sha256Hex(`${c.req.method}\n${c.req.path}\n${await c.req.text()}`);
   const response = await c.get('db').transaction(async (tx) => {
+    await tx.execute(LOCK_TIMEOUT);
     if (key !== undefined) {
       const earlier = await claimIdempotencyKey(tx, actor, key, hash);
       if (earlier !== null && earlier.requestHash !== hash) throw keyReused('was used for another request');

@@ -26,7 +26,7 @@ export const undoIntent = endpoint(
       409: { description: 'Not undoable, or an intent is under way (intentId)' },
     },
   },
-  async ({ c, principal, params, body }) => {
+  async ({ c, deps, principal, params, body }) => {
     const intent = await intentFor(c.get('db'), principal, params.id);
     const workload = await workloadFor(c.get('db'), principal, intent.workloadId);
     requireConfirmation(c, workload);
@@ -35,12 +35,12 @@ export const undoIntent = endpoint(
     return startIntent(
       c,
       { kind: 'undo', workloadId: workload.id, hostId: workload.hostId, undoOf: intent.id, notAfter },
-      (db) => refusal(db, intent),
+      (db) => refusal(db, intent, deps.now()),
     );
   },
 );
 
-async function refusal(db: Queryable, intent: IntentRow): Promise<RefloatError | undefined> {
+async function refusal(db: Queryable, intent: IntentRow, now: Date): Promise<RefloatError | undefined> {
   if (intent.kind !== 'restore' && intent.kind !== 'undo') {
     return notUndoable(`a ${intent.kind} cannot be undone`, 'Only a restore, or an undo, can.');
   }
@@ -61,7 +61,8 @@ async function refusal(db: Queryable, intent: IntentRow): Promise<RefloatError |
     );
   }
   // The host decides again: it alone sees whether the previous tree is there.
-  const held = (intent.result?.held ?? []).length > 0;
+  const until = intent.result?.undoUntil;
+  const held = (intent.result?.held ?? []).length > 0 && (until === undefined || new Date(until) > now);
   if (held || (await findPreRestoreSnapshot(db, intent.id)) !== null) return undefined;
   return notUndoable('the state before it is not kept any more', 'Restore a snapshot instead.');
 }

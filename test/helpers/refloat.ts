@@ -1,11 +1,18 @@
-/** `refloat` as a process of its own, from source. Everything that a test starts is stopped when its file ends. */
+/** `refloat` as a process of its own. Everything that a test starts is stopped when its file ends. */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { after } from 'node:test';
 
-const MAIN = path.join(import.meta.dirname, '../../functions/cli/main.ts');
+const ROOT = path.join(import.meta.dirname, '../..');
+const BUNDLE = path.join(ROOT, 'dist/refloat.js');
+/** The run of all tests builds first, and tests what it built; a single file tests the source. */
+const PROGRAM =
+  process.env['REFLOAT_TEST_DATABASE_URL'] !== undefined && existsSync(BUNDLE)
+    ? [BUNDLE]
+    : ['--import', 'tsx', path.join(ROOT, 'functions/cli/main.ts')];
 const READY_TIMEOUT_MS = 120_000;
 
 export interface RefloatProcess {
@@ -42,8 +49,8 @@ export function spawnRefloat(args: readonly string[], env: Readonly<Record<strin
   const inherited = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !name.startsWith('REFLOAT_') && !name.startsWith('NODE_TEST')),
   );
-  const child = spawn(process.execPath, ['--import', 'tsx', MAIN, ...args], {
-    cwd: path.dirname(MAIN),
+  const child = spawn(process.execPath, [...PROGRAM, ...args], {
+    cwd: ROOT,
     env: { ...inherited, REFLOAT_LOG: 'warn', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
