@@ -15,11 +15,20 @@ const ANSWER = z.object({
 });
 const LIMIT_MS = 30_000;
 
-/** @throws RefloatError `USAGE`, `ENROLLMENT_INVALID`, `API_UNREACHABLE`, `FILE_SYSTEM_FAILED`, `CONFIG_INVALID` */
+/** @throws RefloatError `USAGE`, `ENROLLMENT_INVALID`, `API_UNREACHABLE`, `FILE_SYSTEM_FAILED`, `CONFIG_INVALID`, `ENGINE_UNAVAILABLE` */
 export async function enroll(
   { env }: CommandContext,
-  { api, token }: { api: string; token: string },
+  { api, token, installEngine = false }: { api: string; token: string; installEngine?: boolean },
 ): Promise<CommandResult> {
+  // Before the token is used: here a person can still be asked, who is not there when the agent runs.
+  if (installEngine) {
+    const { prepareEngine } = await import('../docker/private-engine.ts');
+    await prepareEngine({
+      dockerHost: env['DOCKER_HOST'],
+      install: true,
+      say: (line) => void process.stderr.write(`${line}\n`),
+    });
+  }
   const stateDir = stateDirOf(env);
   const path = agentJsonPath(stateDir);
   const url = enrollUrl(api);

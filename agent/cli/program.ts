@@ -35,8 +35,9 @@ function program(): Command {
     .description("exchange a one-time token for this host's credentials")
     .requiredOption('--api <url>', 'address of the control plane')
     .requiredOption('--token <token>', 'one-time token of this host')
+    .option('--install-engine', 'first install Docker if no engine answers')
     .option('--json', 'print one JSON object last')
-    .action(async (options: CommandOptions & { api: string; token: string }) => {
+    .action(async (options: CommandOptions & { api: string; token: string; installEngine?: boolean }) => {
       await runCommand(options, async (context) => (await import('./enroll.ts')).enroll(context, options));
     });
   root

@@ -39,23 +39,34 @@ export interface EnsureEngineOptions {
  * @throws RefloatError `ENGINE_UNAVAILABLE` with the command to run (exit code 2)
  */
 export async function ensureEngine(options: EnsureEngineOptions): Promise<EngineHandle> {
+  return (await engineOrDaemon(options)) ?? startPrivateEngine(options.directory, options.say);
+}
+
+/**
+ * The part that may ask a person, or take minutes: afterwards `ensureEngine` finds an engine, or a daemon that it can start.
+ * @throws RefloatError as `ensureEngine`
+ */
+export async function prepareEngine(options: Omit<EnsureEngineOptions, 'directory'>): Promise<void> {
+  await engineOrDaemon(options);
+}
+
+/** Null when no engine answers, and dockerd is there to be started. */
+async function engineOrDaemon(options: Omit<EnsureEngineOptions, 'directory'>): Promise<EngineHandle | null> {
   if (options.dockerHost !== undefined && options.dockerHost !== '') return answering(options.dockerHost);
   const found = await answering(DEFAULT_DOCKER_HOST).catch((thrown: unknown) => thrown);
   if (!(found instanceof Error)) return found as EngineHandle;
   if (!options.install) throw found;
   // dockerd can only start containers as root.
-  if (process.getuid?.() !== 0)
+  if (process.getuid?.() !== 0) {
     throw needsPerson(
       'no Docker engine answers, and this is not root',
       'Install Docker ("apt-get install docker.io") and start it, or run this as root.',
     );
-  if (findProgram('dockerd') === null) {
-    await installDockerd(options.say);
-    // The package may have started its service.
-    const service = await answering(DEFAULT_DOCKER_HOST).catch(() => null);
-    if (service !== null) return service;
   }
-  return startPrivateEngine(options.directory, options.say);
+  if (findProgram('dockerd') !== null) return null;
+  await installDockerd(options.say);
+  // The package may have started its service.
+  return answering(DEFAULT_DOCKER_HOST).catch(() => null);
 }
 
 async function answering(dockerHost: string): Promise<EngineHandle> {

@@ -11,7 +11,7 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
-import { RefloatError } from '../../db/errors.ts';
+import { type ErrorJson, RefloatError } from '../../db/errors.ts';
 
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 30_000;
@@ -37,14 +37,18 @@ export interface AgentProcess {
 export async function enrollAgent({ stateDir, apiUrl }: AgentProcessOptions, token: string): Promise<void> {
   await stopOrphan(stateDir);
   const { command, args } = agentProgram();
-  const child = spawn(command, [...args, 'enroll', '--api', apiUrl, '--token', token, '--json'], {
+  // Where no engine answers, it asks the person at this terminal before it installs one; hence our standard input.
+  const enroll = ['enroll', '--install-engine', '--api', apiUrl, '--token', token, '--json'];
+  const child = spawn(command, [...args, ...enroll], {
     env: agentEnv(stateDir),
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['inherit', 'pipe', 'inherit'],
   });
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => (output += chunk));
   const [code] = (await once(child, 'close')) as [number | null];
   if (code === 0) return;
+  const error = errorIn(output);
+  if (error?.code === 'ENGINE_UNAVAILABLE') throw RefloatError.fromJSON(error);
   throw new RefloatError('NOT_ENROLLED', `the agent of this machine could not be enrolled: ${reason(output)}`, {
     hint: 'Start with --no-agent to run the control plane alone.',
     disposition: 'fail',
@@ -79,7 +83,7 @@ class Supervisor {
       const begin = Date.now();
       const { command, args } = agentProgram();
       // Its own process group: an interrupt typed at the terminal is for us, and we stop it in order.
-      const child = spawn(command, [...args, 'run'], {
+      const child = spawn(command, [...args, 'run', '--install-engine'], {
         env: agentEnv(stateDir),
         stdio: ['ignore', STDERR, 'inherit'],
         detached: true,
@@ -170,12 +174,15 @@ async function stopOrphan(stateDir: string): Promise<void> {
 }
 
 function reason(output: string): string {
+  const error = errorIn(output);
+  if (error === undefined) return output.trim().slice(-300) || 'it said nothing';
+  return `${error.message} (${error.code})`;
+}
+
+function errorIn(output: string): ErrorJson | undefined {
   try {
-    const { error } = JSON.parse(output.trim().split('\n').at(-1) ?? '') as {
-      error?: { code?: string; message?: string };
-    };
-    return `${error?.message ?? 'no reason given'} (${error?.code ?? 'unknown'})`;
+    return (JSON.parse(output.trim().split('\n').at(-1) ?? '') as { error?: ErrorJson }).error;
   } catch {
-    return output.trim().slice(-300) || 'it said nothing';
+    return undefined;
   }
 }
