@@ -3,10 +3,11 @@
  * runs next.
  */
 import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import { RefloatError } from '../../db/errors.ts';
 import { takeHostLock } from '../claim/host-lock.ts';
 import { compose } from '../compose.ts';
-import { loadConfig } from '../config.ts';
+import { type AgentConfig, loadConfig } from '../config.ts';
 import { type RecoveredHost, recoverHost } from '../recover-host.ts';
 import { type CommandContext, type CommandResult, EXIT, type ExitCode } from './command.ts';
 
@@ -15,7 +16,7 @@ export async function recoverCommand({ env }: CommandContext): Promise<CommandRe
   const config = await loadConfig(env);
   const lock = takeHostLock(config.stateDir, randomUUID());
   try {
-    const recovered = await recoverHost(compose(config));
+    const recovered = await recoverHost(compose({ ...config, dockerHost: await dockerHostOf(config) }));
     const exitCode = exitCodeOfRecovery(recovered);
     return {
       json: {
@@ -40,6 +41,15 @@ export async function recoverCommand({ env }: CommandContext): Promise<CommandRe
   } finally {
     lock.release();
   }
+}
+
+/** A private engine of this host is started, and goes on running: what recovery starts in it must not end with recovery. */
+async function dockerHostOf(config: AgentConfig): Promise<string | undefined> {
+  const directory = join(config.stateDir, 'engine');
+  const { ensureEngine, hasPrivateEngine } = await import('../docker/private-engine.ts');
+  if (config.dockerHost !== undefined || !hasPrivateEngine(directory)) return config.dockerHost;
+  const say = (line: string): void => void process.stderr.write(`${line}\n`);
+  return (await ensureEngine({ dockerHost: undefined, install: false, directory, say })).dockerHost;
 }
 
 function exitCodeOfRecovery({ intents, repaired }: RecoveredHost): ExitCode {

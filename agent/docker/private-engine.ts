@@ -8,7 +8,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { RefloatError } from '../../db/errors.ts';
@@ -39,7 +39,9 @@ export interface EnsureEngineOptions {
  * @throws RefloatError `ENGINE_UNAVAILABLE` with the command to run (exit code 2)
  */
 export async function ensureEngine(options: EnsureEngineOptions): Promise<EngineHandle> {
-  return (await engineOrDaemon(options)) ?? startPrivateEngine(options.directory, options.say);
+  // One that was made here before holds workloads; it is used again without anybody asking for it.
+  const install = options.install || hasPrivateEngine(options.directory);
+  return (await engineOrDaemon({ ...options, install })) ?? startPrivateEngine(options.directory, options.say);
 }
 
 /**
@@ -48,6 +50,11 @@ export async function ensureEngine(options: EnsureEngineOptions): Promise<Engine
  */
 export async function prepareEngine(options: Omit<EnsureEngineOptions, 'directory'>): Promise<void> {
   await engineOrDaemon(options);
+}
+
+/** True when a private engine was started in this directory before. */
+export function hasPrivateEngine(directory: string): boolean {
+  return existsSync(join(directory, DATA));
 }
 
 /** Null when no engine answers, and dockerd is there to be started. */
@@ -74,6 +81,7 @@ async function answering(dockerHost: string): Promise<EngineHandle> {
   return { dockerHost, isPrivate: false, stop: async () => undefined };
 }
 
+const DATA = 'data';
 /** How long dockerd may take to answer; the first start on a slow disk makes its stores. */
 const START_MS = 60_000;
 const STOP_MS = 30_000;
@@ -151,7 +159,7 @@ function placesFor(directory: string): Places {
     sockets,
     socket: join(sockets, 'docker.sock'),
     execRoot: join(sockets, 'x'),
-    dataRoot: join(directory, 'data'),
+    dataRoot: join(directory, DATA),
     pidFile: join(directory, 'dockerd.pid'),
     logFile: join(directory, 'dockerd.log'),
   };
