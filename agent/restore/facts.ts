@@ -66,6 +66,8 @@ export interface RestoreFacts {
   check_disk: { readonly fileSystems: readonly FileSystemSpace[] };
   /** Directories above a missing live directory, outermost first, noted before they are made. */
   parents: readonly string[];
+  /** Of the live roots that are mount points, before a private directory was made inside them; by volume. */
+  roots: Readonly<Record<string, RootMetadata>>;
   stage: {
     readonly restored: readonly { readonly volume: string; readonly counts: TreeCounts }[];
     readonly skipped: readonly Skipped[];

@@ -7,6 +7,7 @@ import { RefloatError, toRefloatError } from '../../db/errors.ts';
 import type { AgentDeps } from '../deps.ts';
 import { identify, removeEmptyDirectory } from '../fs/durable.ts';
 import { removeTree } from '../fs/remove-tree.ts';
+import { readRootMetadata, writeRootMetadata } from '../fs/root-metadata.ts';
 import type { VolumeTarget } from '../fs/volume-path.ts';
 import type { Target } from './facts.ts';
 import { Journal } from './journal.ts';
@@ -104,9 +105,13 @@ async function release(deps: AgentDeps, intentId: string): Promise<void> {
   }
   const targets = (state.facts.get('preflight') as { targets: readonly Target[] } | undefined)?.targets ?? [];
   for (const tree of heldTrees(state)) {
-    await removeTree(tree.previous);
     const target = targets.find((candidate) => candidate.volume === tree.volume);
-    if (target !== undefined) removeEmptyDirectory(target.privateDirectory);
+    await removeTree(tree.previous);
+    if (target === undefined) continue;
+    const root = target.mountPoint ? readRootMetadata(target.live) : null;
+    removeEmptyDirectory(target.privateDirectory);
+    // Removing it moved the time of the mount point's root, which is the user's.
+    if (root !== null) writeRootMetadata(target.live, root);
   }
   markReleased(deps, intentId, 'expired');
 }

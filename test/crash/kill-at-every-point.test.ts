@@ -6,10 +6,10 @@
 import assert from 'node:assert/strict';
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { testEngine } from '../helpers/engine.ts';
 import { startStack } from '../helpers/stack.ts';
-import { twoVolumes } from '../helpers/two-volumes.ts';
+import { twoVolumes, type Version } from '../helpers/two-volumes.ts';
 
 const NO_DATABASE = { REFLOAT_AGENT_DATABASE_URL: 'postgres://nobody:nothing@127.0.0.1:9/none' };
 /** Fewer would mean that points were lost on the way, not that the saga got shorter. */
@@ -18,13 +18,13 @@ const AT_LEAST = 60;
 const engine = await testEngine();
 const stack = await startStack(engine);
 const trace = join(stack.stateDir, 'trace');
-after(() => engine.removeAll());
+engine.removeAllAtEnd();
 
 const setUp = await stack.startAgent();
 const workload = await twoVolumes(stack, engine);
 await setUp.stop();
 
-const other = (version: 'one' | 'two') => (version === 'one' ? 'two' : 'one');
+const other = (version: Version): Version => (version === 'one' ? 'two' : 'one');
 
 /** The points that an undisturbed restore passes, in order. */
 async function pointsOfRestore(): Promise<string[]> {
@@ -32,9 +32,20 @@ async function pointsOfRestore(): Promise<string[]> {
   const finished = await stack.finished(await workload.restore(other(workload.version())));
   assert.equal(finished.state, 'succeeded', JSON.stringify(finished.error));
   await agent.stop();
-  const points = readFileSync(trace, 'utf8').trim().split('\n');
+  // Deliveries to the database run beside the saga, so where they fall is not the same each time; they have tests of their own.
+  const points = readFileSync(trace, 'utf8')
+    .trim()
+    .split('\n')
+    .filter((point) => !point.startsWith('deliver'));
   rmSync(trace);
   return points;
+}
+
+async function assertRecorded({ id, wanted, point }: { id: string; wanted: Version; point: string }): Promise<void> {
+  const { state, result, error } = await stack.finished(id);
+  assert.equal(state === 'succeeded', workload.version() === wanted, `${point}: recorded as ${state}`);
+  if (state === 'succeeded') assert.ok(result.preRestoreSnapshotId, `${point}: no pre-restore snapshot`);
+  else assert.equal(error.code, 'INTERRUPTED', point);
 }
 
 test('killed at every point of a restore: all old or all new, and nothing left behind', async (t) => {
@@ -42,11 +53,14 @@ test('killed at every point of a restore: all old or all new, and nothing left b
   t.diagnostic(`${points.length} points: ${points.join(' ')}`);
   assert.ok(points.length >= AT_LEAST, `${points.length} points`);
   const outcomes = { old: 0, new: 0 };
+  let last: { id: string; wanted: Version; point: string } | null = null;
   for (const point of points) {
+    const agent = await stack.startAgent({ REFLOAT_CRASH_AT: point });
+    // This agent tells the database what the one before it came to.
+    if (last !== null) await assertRecorded(last);
     const before = workload.version();
     const wanted = other(before);
-    const agent = await stack.startAgent({ REFLOAT_CRASH_AT: point });
-    const intentId = await workload.restore(wanted);
+    const id = await workload.restore(wanted);
     const { signal } = await agent.exited;
     assert.equal(signal, 'SIGKILL', `${point} was not reached: ${agent.log()}`);
 
@@ -55,21 +69,16 @@ test('killed at every point of a restore: all old or all new, and nothing left b
       throw new Error(`after a kill at ${point}: ${error.message}`, { cause: error });
     });
     outcomes[now === before ? 'old' : 'new'] += 1;
-    const told = recovered.json.intents.find((intent: { intentId: string }) => intent.intentId === intentId);
+    const told = recovered.json.intents.find((intent: { intentId: string }) => intent.intentId === id);
     if (told !== undefined) assert.equal(told.state === 'succeeded', now === wanted, `${point}: told ${told.state}`);
-
-    // The database hears the same as soon as an agent runs; an intent of which nothing was begun is begun then.
-    const next = await stack.startAgent();
-    const finished = await stack.finished(intentId);
-    await next.stop();
-    assert.equal(
-      finished.state === 'succeeded',
-      workload.version() === wanted,
-      `${point}: recorded as ${finished.state}`,
-    );
-    if (finished.state === 'succeeded')
-      assert.ok(finished.result.preRestoreSnapshotId, `${point}: no pre-restore snapshot`);
-    else assert.equal(finished.error.code, 'INTERRUPTED');
+    last = { id, wanted, point };
+    if (point.endsWith(':begin#1')) {
+      // Nothing was begun, or nothing durably: the next agent begins it anew, or says that it was interrupted.
+      const next = await stack.startAgent();
+      await assertRecorded(last);
+      await next.stop();
+      last = null;
+    }
   }
   t.diagnostic(`${points.length} kills: ${outcomes.old} ended old, ${outcomes.new} ended new`);
   assert.ok(outcomes.old > 10 && outcomes.new > 10, 'kills on both sides of the commit point');

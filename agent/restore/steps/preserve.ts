@@ -13,8 +13,9 @@ export const preserve: Step<RestoreFacts, 'preserve'> = {
   onFailure: 'warn',
 
   async act({ deps, intent, control, fact, factOrNull, note }) {
-    if (factOrNull('preRestoreSnapshotId') === null) {
-      note('preRestoreSnapshotId', newId());
+    // Each by itself: a crash may have come between the two.
+    if (factOrNull('preRestoreSnapshotId') === null) note('preRestoreSnapshotId', newId());
+    if (factOrNull('undoUntil') === null) {
       note('undoUntil', new Date(deps.now().getTime() + deps.config.undoWindowSeconds * 1000).toISOString());
     }
     const { targets, image, imageId } = fact('preflight');

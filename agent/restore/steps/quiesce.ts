@@ -16,10 +16,8 @@ export const quiesce: Step<RestoreFacts, 'quiesce'> = {
     const { deps, intent, fact, factOrNull, note } = context;
     // A second run must not record what the first one has stopped already.
     if (factOrNull('others') === null) note('others', await recordOthers(context));
-    if (factOrNull('containers') === null) {
-      note('containers', await recordContainers(deps.engine, intent.workload.id));
-      note('stopping', deps.now().toISOString());
-    }
+    if (factOrNull('containers') === null) note('containers', await recordContainers(deps.engine, intent.workload.id));
+    if (factOrNull('stopping') === null) note('stopping', deps.now().toISOString());
     await stopAll(context);
     return {
       stopped: [...fact('containers'), ...fact('others')].filter(({ active }) => active).map(({ name }) => name),

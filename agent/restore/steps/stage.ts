@@ -8,6 +8,7 @@ import type { Progress } from '../../../db/results.ts';
 import type { ArchiveSummary } from '../../archive/types.ts';
 import { identify, makeDirectoriesDurably, makeDirectoryDurably, removeEmptyDirectory } from '../../fs/durable.ts';
 import { removeTree } from '../../fs/remove-tree.ts';
+import { type RootMetadata, readRootMetadata, writeRootMetadata } from '../../fs/root-metadata.ts';
 import type { RestoreFacts, Target } from '../facts.ts';
 import type { Step, StepContext } from '../saga.ts';
 
@@ -17,6 +18,7 @@ export const stage: Step<RestoreFacts, 'stage'> = {
   async act(context) {
     const { targets } = context.fact('preflight');
     makeParents(context, targets);
+    if (context.factOrNull('roots') === null) context.note('roots', rootsOf(targets));
     const progress = progressOf(context, targets);
     const restored: { volume: string; counts: ArchiveSummary }[] = [];
     for (const target of targets) {
@@ -26,6 +28,7 @@ export const stage: Step<RestoreFacts, 'stage'> = {
       }
       await removeTree(target.staging);
       makeDirectoryDurably(target.privateDirectory, 0o700);
+      if (target.mountPoint) keepRoot(context, target);
       const counts = await context.deps.archiver.extract({
         archive: target.archive.path,
         destination: target.staging,
@@ -48,7 +51,9 @@ export const stage: Step<RestoreFacts, 'stage'> = {
 
   async undo({ fact, factOrNull }) {
     for (const target of fact('preflight').targets) {
-      if (target.archive !== null) await removeTree(target.privateDirectory);
+      if (target.archive === null) continue;
+      await removeTree(target.privateDirectory);
+      if (target.mountPoint) keepRoot({ factOrNull }, target);
     }
     for (const parent of [...(factOrNull('parents') ?? [])].reverse()) removeEmptyDirectory(parent);
   },
@@ -64,6 +69,17 @@ function makeParents(context: StepContext<RestoreFacts>, targets: readonly Targe
   const outermostFirst = [...missing].sort((a, b) => a.length - b.length);
   context.note('parents', [...(context.factOrNull('parents') ?? []), ...outermostFirst]);
   for (const path of outermostFirst) makeDirectoriesDurably(path);
+}
+
+function rootsOf(targets: readonly Target[]): Record<string, RootMetadata> {
+  const mountPoints = targets.filter((target) => target.mountPoint);
+  return Object.fromEntries(mountPoints.map((target) => [target.volume, readRootMetadata(target.live)]));
+}
+
+/** A directory that is made or removed inside a mount point moves the time of its root; it is put back. */
+function keepRoot({ factOrNull }: Pick<StepContext<RestoreFacts>, 'factOrNull'>, target: Target): void {
+  const root = factOrNull('roots')?.[target.volume];
+  if (root !== undefined) writeRootMetadata(target.live, root);
 }
 
 function assertHeld(target: Target): void {
