@@ -13,7 +13,10 @@ import { activeContainers, containerInfo } from './container-info.ts';
 import { createBody, dockerPolicy } from './create-body.ts';
 import { DEFAULT_DOCKER_HOST, type DockerEnvironment, dockerOptions } from './docker-host.ts';
 import type { ActiveContainer, ContainerInfo, ContainerSpec, Engine, RestartPolicy } from './engine.ts';
+import { imageGone, startFailure, statusOf } from './failures.ts';
 import { demultiplex } from './multiplex.ts';
+import { isReference, part, taggedReference } from './references.ts';
+import { registryAuth } from './registry-auth.ts';
 
 export interface EngineOptions {
   /** Aborted when everything must end now: calls that are under way reject with its reason. */
@@ -217,10 +220,12 @@ class DockerodeEngine implements Engine {
   async pull(reference: string, signal?: AbortSignal): Promise<void> {
     const signals = [this.#signal, signal].filter((one) => one !== undefined);
     const query = { fromImage: taggedReference(reference) };
+    const headers = registryAuth(reference, process.env);
     const request = {
       method: 'POST',
       path: '/images/create',
       query,
+      headers,
       timeoutMs: PULL_MS,
       doing: `pull image ${reference}`,
     } as const;
@@ -298,49 +303,4 @@ class DockerodeEngine implements Engine {
       await delay(EXEC_POLL_MS, undefined, { signal: this.#signal });
     }
   }
-}
-
-/** An id or name as one component of a path. */
-function part(text: string): string {
-  return encodeURIComponent(text);
-}
-
-/** Image references go into a path unescaped, since they have slashes; so they must not be able to lead elsewhere. */
-function isReference(text: string): boolean {
-  return (
-    /^[a-zA-Z0-9][a-zA-Z0-9._:/@-]*$/.test(text) &&
-    !text.split('/').some((component) => component === '' || component === '.' || component === '..')
-  );
-}
-
-/** Without a tag Docker would fetch every tag of the repository. */
-function taggedReference(reference: string): string {
-  const last = reference.slice(reference.lastIndexOf('/') + 1);
-  return last.includes(':') || reference.includes('@') ? reference : `${reference}:latest`;
-}
-
-function statusOf(thrown: unknown): number | undefined {
-  const status =
-    thrown instanceof RefloatError && thrown.code === 'ENGINE_FAILED' ? thrown.details?.['status'] : undefined;
-  return typeof status === 'number' ? status : undefined;
-}
-
-function startFailure(thrown: unknown, id: string): unknown {
-  const status = statusOf(thrown);
-  if (status === undefined || status === 404) return thrown;
-  return new RefloatError('CONTAINER_FAILED', (thrown as Error).message, {
-    hint: "The engine's message says why; correct the command, port, mount or network in the workload's configuration.",
-    disposition: 'fail',
-    details: { container: id, status },
-    cause: thrown,
-  });
-}
-
-function imageGone(reference: string, cause: unknown): RefloatError {
-  const why = cause instanceof Error ? cause.message : String(cause);
-  return new RefloatError('IMAGE_GONE', `image ${reference} is not on this host and cannot be pulled: ${why}`, {
-    hint: 'Check the reference, log in to the registry ("docker login"), or load the image with "docker load" or "docker import".',
-    details: { image: reference },
-    cause,
-  });
 }

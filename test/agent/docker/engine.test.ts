@@ -121,6 +121,11 @@ test('a program that cannot be started is the container’s failure, with the en
   assert.match((await refusal(engine.start(id), 'CONTAINER_FAILED')).message, /no such file/);
 });
 
+test('a network that is not there is the container’s failure, not a container that is gone', async () => {
+  const id = await real.create({ name: name('net'), network: 'no-such-network' });
+  assert.match((await refusal(engine.start(id), 'CONTAINER_FAILED')).message, /network no-such-network not found/);
+});
+
 test('a log is read, its last lines only', async () => {
   const id = await real.create({ name: name('log'), command: ['sh', '-c', 'echo one; echo two; echo three'] });
   await engine.start(id);

@@ -1,0 +1,30 @@
+/** What the engine's refusals mean for a container or an image. */
+import { RefloatError } from '../../db/errors.ts';
+
+/** The status that the engine answered with, if that is what was thrown. */
+export function statusOf(thrown: unknown): number | undefined {
+  const status =
+    thrown instanceof RefloatError && thrown.code === 'ENGINE_FAILED' ? thrown.details?.['status'] : undefined;
+  return typeof status === 'number' ? status : undefined;
+}
+
+export function startFailure(thrown: unknown, id: string): unknown {
+  const status = statusOf(thrown);
+  // 404 is also said of a network that is not there; only of the container does it mean that this is gone.
+  if (status === undefined || (status === 404 && /no such container/i.test((thrown as Error).message))) return thrown;
+  return new RefloatError('CONTAINER_FAILED', (thrown as Error).message, {
+    hint: "The engine's message says why; correct the command, port, mount or network in the workload's configuration.",
+    disposition: 'fail',
+    details: { container: id, status },
+    cause: thrown,
+  });
+}
+
+export function imageGone(reference: string, cause: unknown): RefloatError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new RefloatError('IMAGE_GONE', `image ${reference} is not on this host and cannot be pulled: ${why}`, {
+    hint: 'Check the reference, log in to the registry ("docker login"), or load the image with "docker load" or "docker import".',
+    details: { image: reference },
+    cause,
+  });
+}
