@@ -22,7 +22,7 @@ export interface AppDeps {
 }
 
 /** Node: a pool. Workers: a new client for each request. */
-export interface DatabaseSource {
+interface DatabaseSource {
   acquire(context: Context<AppEnv>): { readonly db: Db; release(): Promise<void> };
 }
 

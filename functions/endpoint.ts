@@ -123,7 +123,7 @@ async function parseBody(schema: z.ZodType | undefined, c: AppContext): Promise<
 }
 
 /** Throws `VALIDATION_FAILED` with every problem and its path. */
-export function validated<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
+function validated<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const problems = result.error.issues.map((issue) => ({

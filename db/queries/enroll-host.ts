@@ -23,7 +23,7 @@ export async function enrollHost(db: Queryable, hostId: string, verifier: string
 }
 
 /** Name of a host's login. */
-export function hostRole(hostId: string): string {
+function hostRole(hostId: string): string {
   const hex = hostId.toLowerCase().replaceAll('-', '');
   if (!/^[0-9a-f]{32}$/.test(hex)) throw new Error('not a host id');
   return `refloat_host_${hex}`;

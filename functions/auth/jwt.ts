@@ -9,7 +9,7 @@ import { RefloatError } from '../../db/errors.ts';
 import { isUuid } from '../../db/ids.ts';
 import { type KeySet, SIGNING_ALGORITHM } from './key-set.ts';
 
-export const AUDIENCE = 'refloat-api';
+const AUDIENCE = 'refloat-api';
 /** Header `typ` by use. */
 const TYPES = { automation: 'refloat-token+jwt', session: 'refloat-session+jwt' } as const;
 export type TokenKind = keyof typeof TYPES;

@@ -20,7 +20,3 @@ export type TokenScope = (typeof SCOPES_OF_TOKENS)[number];
  * has. Otherwise `tokens:write` could mint a token without the limit.
  */
 export const FLEET_SCOPES: ReadonlySet<TokenScope> = new Set(['hosts:write', 'tokens:write', 'audit:read']);
-
-export function isTokenScope(text: string): text is TokenScope {
-  return (SCOPES_OF_TOKENS as readonly string[]).includes(text);
-}

@@ -17,7 +17,7 @@ export function sessionCookie(c: AppContext, deps: AppDeps): SessionCookie {
 }
 
 /** Scheme, host and port that people use: REFLOAT_PUBLIC_URL, or the address of this request. */
-export function ownOrigin(c: AppContext, deps: AppDeps): string {
+function ownOrigin(c: AppContext, deps: AppDeps): string {
   return deps.publicOrigin ?? new URL(c.req.url).origin;
 }
 

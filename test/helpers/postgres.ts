@@ -50,7 +50,7 @@ after(async () => {
 });
 
 /** URL of the server that this process uses. Started on first use, stopped when the test file ends. */
-export function testServerUrl(): Promise<string> {
+function testServerUrl(): Promise<string> {
   shared ??= (async () => {
     const given = process.env['REFLOAT_TEST_DATABASE_URL'];
     if (given !== undefined && given !== '') return given;
