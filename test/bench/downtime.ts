@@ -9,6 +9,7 @@ import { mkdir, open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { type IntentState, isOver } from '../../db/intent-state.ts';
 import { Cleanup } from '../demo/cleanup.ts';
 import { type BenchStage, freePort, setBenchStage } from './downtime-stage.ts';
 import { outage, untilServed } from './probe.ts';
@@ -155,14 +156,14 @@ async function prune(stage: BenchStage, path: string): Promise<void> {
   }>('GET', `${path}/snapshots`);
   for (const { id, kind, protectedUntil } of snapshots) {
     if (kind !== 'pre-restore' || (protectedUntil !== null && Date.parse(protectedUntil) > Date.now())) continue;
-    await stage.api.call('DELETE', `${path}/snapshots/${id}`);
-    while (await isThere(stage, path, id)) await delay(50);
+    const intent = await stage.api.call<{ id: string }>('DELETE', `${path}/snapshots/${id}`);
+    while (!(await isFinished(stage, intent.id))) await delay(50);
   }
 }
 
-async function isThere(stage: BenchStage, path: string, snapshotId: string): Promise<boolean> {
-  const { snapshots } = await stage.api.call<{ snapshots: { id: string }[] }>('GET', `${path}/snapshots`);
-  return snapshots.some(({ id }) => id === snapshotId);
+async function isFinished(stage: BenchStage, intentId: string): Promise<boolean> {
+  const { state } = await stage.api.call<{ state: IntentState }>('GET', `/api/intents/${intentId}`);
+  return isOver(state);
 }
 
 function table(rows: readonly Row[]): string {
