@@ -42,6 +42,7 @@ export function Page({ language }: { readonly language: Language }) {
           </div>
         </header>
         <div id="notices" role="status" aria-live="polite" />
+        <div id="announcer" class="visually-hidden" role="status" aria-live="polite" />
         <main id="app" tabindex={-1}>
           <p class="loading">{t.loading}</p>
         </main>

@@ -241,6 +241,24 @@ test('a cancel before the commit point is asked for once, and the end says that 
   assert.equal(await status(page, 'stage'), 'undone');
 });
 
+test('a click that is half done when news arrives still counts, and the focus stays', async () => {
+  const page = await f.signedIn();
+  await openDialog(page);
+  const restore = await confirm(page);
+  await restore.begin('stage', { bytesDone: 1, bytesTotal: 400, entriesDone: 1 });
+  const cancel = page.getByRole('button', { name: 'Cancel it' });
+  await cancel.focus();
+  await cancel.hover();
+  await page.mouse.down();
+  await restore.begin('stage', { bytesDone: 300, bytesTotal: 400, entriesDone: 3 });
+  await page.locator('[data-step=stage] progress[value="300"]').waitFor();
+  assert.ok(await cancel.evaluate((button) => button === document.activeElement));
+  await page.mouse.up();
+  await page.getByRole('button', { name: 'Cancelling…' }).waitFor();
+  await restore.finish({ state: 'cancelled' });
+  await page.locator(`[data-intent="${restore.row.id}"][data-state=cancelled]`).waitFor();
+});
+
 test('a restore that took itself back says why and what to do; markup in it stays text', async () => {
   const page = await f.signedIn();
   const complaints: string[] = [];
@@ -260,7 +278,7 @@ test('a restore that took itself back says why and what to do; markup in it stay
       step: 'health',
     },
   });
-  await page.getByText('Took itself back').waitFor();
+  await page.getByText('Took itself back', { exact: true }).waitFor();
   await page.getByText('<img src=x onerror="document.title=1"> container shop-db-1 restarted 3 times').waitFor();
   await page.getByText('<b>bold</b> warning').waitFor();
   await page.getByText('Look at its log.').waitFor();

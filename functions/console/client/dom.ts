@@ -1,7 +1,14 @@
-/** Elements from data. Text is always text: nothing here, or anywhere in the console, parses HTML. */
+/**
+ * Elements from data, and a page that is brought up to date in place.
+ *
+ * Guarantees: text is always text: nothing here, or anywhere in the console, parses HTML. An element that stays what it is
+ * stays the same element, so that a refresh takes away neither focus nor a click that is half done.
+ */
 
 type Child = Node | string | number | false | null | undefined;
 type Listener = (event: Event) => void;
+/** What an element listens to now; the newest drawing decides. */
+const listeners = new WeakMap<Element, Map<string, Listener>>();
 type Props = Readonly<Record<string, string | number | boolean | undefined | Listener>>;
 
 /**
@@ -15,12 +22,18 @@ export function el<Tag extends keyof HTMLElementTagNameMap>(
 ): HTMLElementTagNameMap[Tag] {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(props)) {
-    if (typeof value === 'function') element.addEventListener(name.replace(/^on/, ''), value);
+    if (typeof value === 'function') listen(element, name, value);
     else if (value === true) element.setAttribute(name, '');
     else if (value !== undefined && value !== false) element.setAttribute(name, String(value));
   }
   append(element, children);
   return element;
+}
+
+function listen(element: Element, type: string, listener: Listener): void {
+  const own = listeners.get(element) ?? new Map<string, Listener>();
+  listeners.set(element, own.set(type, listener));
+  element.addEventListener(type, (event) => listeners.get(element)?.get(type)?.(event));
 }
 
 export function append(parent: Element, children: readonly Child[]): void {
@@ -55,16 +68,64 @@ export const ICONS = {
   dot: 'M10 9.900v.2',
 } as const;
 
-/**
- * Replaces what a container shows, and puts the focus back on the element with the same `data-key`, so that a refresh does
- * not take it away from whoever uses the keyboard.
- */
+/** Makes a container show this, and changes only what differs. */
 export function show(container: Element, ...children: readonly Child[]): void {
-  const focused = document.activeElement;
-  const key = focused instanceof HTMLElement && container.contains(focused) ? focused.dataset['key'] : undefined;
-  container.replaceChildren();
-  append(container, children);
-  focusKey(key, container);
+  const next = container.cloneNode(false) as Element;
+  append(next, children);
+  updateChildren(container, next);
+}
+
+/** What an element is, beyond its tag: those that differ in it never become one another. */
+function identity(node: Node): string {
+  if (!(node instanceof Element)) return node.nodeName;
+  const { key, snapshot, step, intent } = node instanceof HTMLElement ? node.dataset : {};
+  return [node.nodeName, key, snapshot, step, intent, node.id, [...(listeners.get(node)?.keys() ?? [])].join()].join(
+    ' ',
+  );
+}
+
+function updateChildren(current: Element, next: Element): void {
+  let place = current.firstChild;
+  for (const wanted of [...next.childNodes]) {
+    const match = nextMatching(place, wanted);
+    if (match === null) {
+      current.insertBefore(wanted, place);
+      continue;
+    }
+    // What stands before the match is looked for by later ones, or removed at the end.
+    if (match === place) place = place.nextSibling;
+    else current.insertBefore(match, place);
+    update(match, wanted);
+  }
+  while (place !== null) {
+    const rest: ChildNode | null = place.nextSibling;
+    place.remove();
+    place = rest;
+  }
+}
+
+function nextMatching(from: ChildNode | null, wanted: Node): ChildNode | null {
+  const wantedIdentity = identity(wanted);
+  for (let node = from; node !== null; node = node.nextSibling) if (identity(node) === wantedIdentity) return node;
+  return null;
+}
+
+function update(current: ChildNode, next: Node): void {
+  if (!(current instanceof Element) || !(next instanceof Element)) {
+    if (current.nodeValue !== next.nodeValue) current.nodeValue = next.nodeValue;
+    return;
+  }
+  const own = listeners.get(next);
+  if (own !== undefined) listeners.set(current, own);
+  for (const name of current.getAttributeNames()) {
+    // Whether details are open is the reader's choice.
+    if (name !== 'open' && !next.hasAttribute(name)) current.removeAttribute(name);
+  }
+  for (const name of next.getAttributeNames()) {
+    const value = next.getAttribute(name) ?? '';
+    if (current.getAttribute(name) !== value) current.setAttribute(name, value);
+  }
+  updateChildren(current, next);
 }
 
 /** Focuses the element with this `data-key`, if there is one. */

@@ -4,7 +4,9 @@ import type { HostAnswer, IntentAnswer, SnapshotAnswer, WorkloadAnswer } from '.
 import { DICTIONARIES, isLanguage } from '../i18n/languages.ts';
 import { request } from './api.ts';
 import { openDanger } from './confirm-dialog.ts';
+import { restoreDanger, undoDanger } from './dangers.ts';
 import { el, focusKey, show } from './dom.ts';
+import { noWorkloads, signInCard } from './empty-pages.ts';
 import { formatFor } from './format.ts';
 import { type Follower, followIntent } from './live.ts';
 import type { Actions, Model, Session } from './model.ts';
@@ -21,6 +23,7 @@ const f = formatFor(language, t);
 const app = required('app');
 const account = required('account');
 const notices = required('notices');
+const announcer = required('announcer');
 
 const model: Model = {
   t,
@@ -104,7 +107,7 @@ function follow(intent: IntentAnswer): void {
 }
 
 function draw(): void {
-  const { hosts, workloads, selected, snapshots, intents, live } = model;
+  const { hosts, workloads, selected, snapshots, intents, live, filter } = model;
   const now = JSON.stringify([
     hosts,
     workloads,
@@ -112,42 +115,37 @@ function draw(): void {
     snapshots,
     intents,
     live,
+    filter,
     Math.floor(Date.now() / 30_000),
   ]);
   if (now === drawn) return;
   drawn = now;
   document.title = selected === undefined ? t.title : `${selected.name} · ${t.title}`;
   if (workloads.length === 0) {
-    show(app, noWorkloads());
+    show(app, noWorkloads(t));
     return;
   }
   const view =
     selected === undefined ? el('p', { class: 'empty' }, t.chooseWorkload) : workloadView(model, selected, actions);
-  const open = openDetails();
-  show(
-    app,
-    el(
-      'div',
-      { class: 'columns' },
-      workloadList(model, () => {}),
-      el('div', { class: 'detail' }, view),
-    ),
-  );
-  if (open) for (const details of app.querySelectorAll('details')) details.open = true;
+  show(app, el('div', { class: 'columns' }, workloadList(model, filtered), el('div', { class: 'detail' }, view)));
+  announce();
 }
 
-function openDetails(): boolean {
-  return app.querySelector('details[open]') !== null;
+function filtered(text: string): void {
+  model.filter = text;
+  draw();
 }
 
-function noWorkloads(): HTMLElement {
-  return el(
-    'div',
-    { class: 'empty big' },
-    el('h1', {}, t.noWorkloads),
-    el('p', { class: 'muted' }, t.noWorkloadsText),
-    el('pre', {}, el('code', {}, 'refloat workload apply workload.yaml')),
-  );
+/** For those who do not see the page: what goes on, whenever that changes. */
+function announce(): void {
+  const { live } = model;
+  if (live === undefined) return;
+  const { kind, state } = live.intent;
+  const step = live.steps.findLast((each) => each.status === 'started');
+  const known = step !== undefined && !isOver(state) && Object.hasOwn(t.steps, step.name);
+  const what = known ? t.steps[step.name as keyof typeof t.steps] : t.states[state];
+  const text = `${t.kinds[kind]}: ${what}`;
+  if (announcer.textContent !== text) announcer.textContent = text;
 }
 
 async function refresh(): Promise<void> {
@@ -177,24 +175,7 @@ function signInNeeded(reason: string | undefined): void {
   show(account);
   show(notices);
   for (const dialog of document.querySelectorAll('dialog')) dialog.close();
-  show(
-    app,
-    el(
-      'section',
-      { class: 'sign-in card' },
-      el('img', {
-        src: document.querySelector<HTMLLinkElement>('link[rel=icon]')?.href,
-        alt: '',
-        width: 56,
-        height: 56,
-      }),
-      el('h1', {}, t.signInTitle),
-      reason !== undefined && el('p', { class: 'warn' }, reason),
-      el('p', {}, t.signInText),
-      el('p', { class: 'muted' }, t.signInCommand),
-      el('pre', {}, el('code', {}, 'npm start')),
-    ),
-  );
+  show(app, signInCard(t, reason));
 }
 
 function notify(thrown: unknown): void {
@@ -231,58 +212,13 @@ function accepted(intent: IntentAnswer): void {
   focusKey('activity');
 }
 
-/** How many, and their names in quotes. */
-function volumesOf(names: readonly string[]): [number, string] {
-  return [names.length, f.list(names.map((name) => t.quoted(name)))];
-}
-
 const actions: Actions = {
   capture: (workload) => void ask(`/api/workloads/${workload.id}/snapshots`),
   deploy: (workload) => void ask(`/api/workloads/${workload.id}/deploy`),
   cancel: (intent) => void ask(`/api/intents/${intent.id}/cancel`),
-  restore: (workload, snapshot) => {
-    const words = t.dialog;
-    const base = `/api/workloads/${workload.id}/snapshots/${snapshot.id}`;
-    const volumes = volumesOf(snapshot.volumes.map((volume) => volume.name));
-    openDanger(
-      model,
-      workload,
-      {
-        title: words.restoreTitle(workload.name),
-        facts: [
-          words.restoreData(...volumes, f.time(snapshot.capturedAt)),
-          words.stops(workload.name),
-          words.kept,
-          words.healthy,
-        ],
-        button: words.restoreButton,
-        path: `${base}/restore`,
-        planPath: `${base}/plan`,
-      },
-      accepted,
-      showIntent,
-    );
-  },
-  undo: (workload, intent) => {
-    const words = t.dialog;
-    openDanger(
-      model,
-      workload,
-      {
-        title: words.undoTitle(workload.name),
-        facts: [
-          words.undoData(...volumesOf(workload.config.volumes.map((volume) => volume.name)), f.time(intent.createdAt)),
-          words.stops(workload.name),
-          words.kept,
-        ],
-        button: words.undoButton,
-        path: `/api/intents/${intent.id}/undo`,
-        planPath: undefined,
-      },
-      accepted,
-      showIntent,
-    );
-  },
+  restore: (workload, snapshot) =>
+    openDanger(model, workload, restoreDanger(model, workload, snapshot), accepted, showIntent),
+  undo: (workload, intent) => openDanger(model, workload, undoDanger(model, workload, intent), accepted, showIntent),
 };
 
 function showIntent(intentId: string): void {

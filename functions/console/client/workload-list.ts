@@ -1,61 +1,56 @@
 /** The list of workloads, with a filter. */
-import { el, show } from './dom.ts';
+import type { WorkloadAnswer } from '../../cli/client/wire.ts';
+import { el } from './dom.ts';
 import type { Model } from './model.ts';
 
+/** So many fit on a screen; from here on a filter helps. */
+const FILTER_FROM = 7;
+
 /** @param filtered the filter's text changed */
-export function workloadList(model: Model, filtered: () => void): HTMLElement {
+export function workloadList(model: Model, filtered: (text: string) => void): HTMLElement {
   const { t } = model;
-  const list = el('ul', { class: 'workload-list' });
   const input = el('input', {
     type: 'search',
     class: 'filter',
     placeholder: t.filter,
     'aria-label': t.filter,
-    value: model.filter,
     'data-key': 'filter',
     autocomplete: 'off',
+    input: (event) => event.target instanceof HTMLInputElement && filtered(event.target.value),
   });
-  input.addEventListener('input', () => {
-    model.filter = input.value;
-    fillList(model, list);
-    filtered();
-  });
-  fillList(model, list);
+  const wanted = model.filter.trim().toLowerCase();
+  const shown = model.workloads.filter(({ name, project, config }) =>
+    [name, project, config.image].some((text) => text.toLowerCase().includes(wanted)),
+  );
   return el(
     'nav',
     { class: 'sidebar', 'aria-label': t.workloads },
     el('h2', {}, t.workloads),
-    model.workloads.length > 6 && input,
-    list,
+    model.workloads.length > FILTER_FROM && input,
+    el(
+      'ul',
+      { class: 'workload-list' },
+      ...shown.map((workload) => workloadItem(model, workload)),
+      shown.length === 0 && el('li', { class: 'muted' }, t.noMatches),
+    ),
   );
 }
 
-function fillList(model: Model, list: HTMLElement): void {
-  const wanted = model.filter.trim().toLowerCase();
-  const shown = model.workloads.filter((workload) =>
-    [workload.name, workload.project, workload.config.image].some((text) => text.toLowerCase().includes(wanted)),
-  );
-  show(
-    list,
-    ...shown.map((workload) => {
-      const health = healthOf(workload.containers);
-      return el(
-        'li',
-        {},
-        el(
-          'a',
-          {
-            href: `#${encodeURIComponent(workload.name)}`,
-            'aria-current': workload.id === model.selected?.id ? 'page' : undefined,
-            'data-key': `workload-${workload.id}`,
-          },
-          el('span', { class: `light is-${health}`, 'aria-hidden': 'true' }),
-          el('span', { class: 'workload-name' }, workload.name),
-          el('span', { class: 'muted' }, workload.project),
-        ),
-      );
-    }),
-    shown.length === 0 && el('li', { class: 'muted' }, model.t.noMatches),
+function workloadItem(model: Model, workload: WorkloadAnswer): HTMLElement {
+  return el(
+    'li',
+    { 'data-key': `item-${workload.id}` },
+    el(
+      'a',
+      {
+        href: `#${encodeURIComponent(workload.name)}`,
+        'aria-current': workload.id === model.selected?.id ? 'page' : undefined,
+        'data-key': `workload-${workload.id}`,
+      },
+      el('span', { class: `light is-${healthOf(workload.containers)}`, 'aria-hidden': 'true' }),
+      el('span', { class: 'workload-name' }, workload.name),
+      el('span', { class: 'muted' }, workload.project),
+    ),
   );
 }
 
