@@ -20,14 +20,19 @@ interface Watch {
   readonly onProgress?: (bytesDone: number, entriesDone: number) => void;
 }
 
-export function createArchiver(): Archiver {
+export interface ArchiverOptions {
+  /** Second wall around extraction and verification; off only to test the first one alone. */
+  readonly wall?: boolean;
+}
+
+export function createArchiver({ wall = true }: ArchiverOptions = {}): Archiver {
   return {
     pack,
-    extract,
+    extract: async (options: ExtractOptions) => await extract(options, wall),
     verify: async (options: VerifyOptions) => {
       const { signal, onProgress, ...rest } = options;
       return (await runChild(
-        { verb: 'verify', ...rest, archive: resolve(options.archive) },
+        { verb: 'verify', wall, ...rest, archive: resolve(options.archive) },
         watch(signal, onProgress),
       )) as ArchiveSummary;
     },
@@ -49,13 +54,13 @@ async function pack(options: PackOptions): Promise<ArchiveSummary> {
   }
 }
 
-async function extract(options: ExtractOptions): Promise<ArchiveSummary> {
+async function extract(options: ExtractOptions, wall: boolean): Promise<ArchiveSummary> {
   const { signal, onProgress, ...rest } = options;
   const destination = resolve(options.destination);
   created(destination, () => mkdirSync(destination, { mode: 0o700 }));
   try {
     return (await runChild(
-      { verb: 'extract', ...rest, archive: resolve(options.archive), destination },
+      { verb: 'extract', wall, ...rest, archive: resolve(options.archive), destination },
       watch(signal, onProgress),
     )) as ArchiveSummary;
   } catch (error) {

@@ -1,14 +1,16 @@
 /**
  * The archive's own process: untrusted bytes are parsed here and nowhere else.
  *
- * Guarantees: it ends when the agent ends, having removed what it was building; it answers exactly once.
+ * Guarantees: it ends when the agent ends, having emptied what it was building; it answers exactly once.
  */
 import { toRefloatError } from '../../db/errors.ts';
 import { extractArchive, verifyArchive } from './extract.ts';
 import { measureTree } from './measure.ts';
 import { packTree } from './pack.ts';
 import type { ChildMessage, ChildRequest } from './protocol.ts';
-import { removeTree } from './remove-tree.ts';
+import { emptyTree } from './remove-tree.ts';
+import type { ArchiveSummary } from './types.ts';
+import { enterWall } from './wall.ts';
 
 /** Reads the request from stdin and serves it. The process exits by itself afterwards. */
 export function serveArchiveChild(): void {
@@ -33,7 +35,7 @@ function abandoned(request: ChildRequest | null): void {
   if (request?.verb === 'extract') {
     for (let attempt = 0; attempt < 3; attempt += 1) {
       try {
-        removeTree(request.destination);
+        emptyTree(request.destination);
         break;
       } catch {
         // A writer thread may just have made another file; the next attempt finds it.
@@ -63,10 +65,24 @@ async function serve(request: ChildRequest): Promise<Extract<ChildMessage, { ok:
     case 'pack':
       return await packTree(request.root, request.archive, onProgress);
     case 'extract':
-      return await extractArchive(request, onProgress);
+      return await walled(request, request.destination, async () => await extractArchive(request, onProgress));
     case 'verify':
-      return await verifyArchive(request, onProgress);
+      return await walled(request, null, async () => await verifyArchive(request, onProgress));
     case 'measure':
       return measureTree(request.root);
   }
+}
+
+/** Before the first byte of the archive is read, and before any other thread is started. */
+async function walled(
+  request: Extract<ChildRequest, { verb: 'extract' | 'verify' }>,
+  writable: string | null,
+  action: () => Promise<ArchiveSummary>,
+): Promise<ArchiveSummary> {
+  const trustedAttributes = request.expected?.sha256 !== undefined && request.policy === 'faithful';
+  const warnings = request.wall
+    ? enterWall({ writable, trustedAttributes })
+    : ['The extraction ran without its second wall, as it was told to.'];
+  const summary = await action();
+  return warnings.length === 0 ? summary : { ...summary, warnings };
 }

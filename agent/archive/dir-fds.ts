@@ -4,7 +4,7 @@
  * Guarantees: no component is ever followed if it is a symlink, whatever someone else does to the tree meanwhile; a path may be
  * longer than PATH_MAX. At most `MAX_OPEN` descriptors are held.
  */
-import { close, cString, O, openat } from './syscalls.ts';
+import { close, cString, O, openat, scratchName } from './syscalls.ts';
 
 const MAX_OPEN = 256;
 
@@ -24,16 +24,23 @@ export class DirFds {
     if (known !== undefined) return known;
     const slash = path.lastIndexOf('/');
     const parent = this.get(slash < 0 ? '' : path.slice(0, slash));
-    const fd = openat(parent, cString(path.slice(slash + 1)), O.PATH | O.DIRECTORY | O.NOFOLLOW);
+    const fd = openat(parent, scratchName(path.slice(slash + 1)), O.PATH | O.DIRECTORY | O.NOFOLLOW);
     if (this.#open.size >= MAX_OPEN) this.#evict();
     this.#open.set(path, fd);
     return fd;
   }
 
-  /** Parent descriptor and NUL-terminated last component. */
+  /** Parent descriptor and last component, NUL-terminated; both valid until the next name is looked up. */
   locate(path: string): { dir: number; name: Buffer } {
     const slash = path.lastIndexOf('/');
-    return { dir: this.get(slash < 0 ? '' : path.slice(0, slash)), name: cString(path.slice(slash + 1)) };
+    return { dir: this.get(slash < 0 ? '' : path.slice(0, slash)), name: scratchName(path.slice(slash + 1)) };
+  }
+
+  /** NUL-terminated path through the parent's descriptor, for calls that have no `…at` form. */
+  procPath(path: string): Buffer {
+    const slash = path.lastIndexOf('/');
+    const dir = this.get(slash < 0 ? '' : path.slice(0, slash));
+    return cString(`/proc/self/fd/${dir}/${path.slice(slash + 1)}`);
   }
 
   close(): void {

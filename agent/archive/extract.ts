@@ -2,8 +2,8 @@
  * Reads an archive once, from disk to tree (extract) or to nothing (verify), in the child process.
  *
  * Guarantees: extract and verify run the same reader and the same rules; when extract returns, the tree is complete and durable;
- * when it throws, the destination is gone.
- * The destination is an empty directory that the agent made.
+ * when it throws, the destination is empty.
+ * The destination is a directory that the agent made; the agent removes it, since the wall holds it in place here.
  */
 import { closeSync, openSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -15,7 +15,7 @@ import { DEFAULT_MAX_RATIO, type DecodedFile, openArchive } from './decode.ts';
 import { DEFAULT_MAX_BYTES, DEFAULT_MAX_ENTRIES, differentCount, EntryRules } from './entry-rules.ts';
 import type { Metadata } from './file-writer.ts';
 import { refusal } from './refusal.ts';
-import { removeTree } from './remove-tree.ts';
+import { emptyTree } from './remove-tree.ts';
 import { Skips } from './skips.ts';
 import { O } from './syscalls.ts';
 import { type Member, TarReader } from './tar-reader.ts';
@@ -50,12 +50,12 @@ export async function extractArchive(
         syncDirectory(dirname(request.destination));
         return summary;
       } finally {
-        writer.close();
+        await writer.close();
         closeSync(root);
         process.umask(previous);
       }
     } catch (error) {
-      removeTree(request.destination);
+      emptyTree(request.destination);
       throw error;
     }
   } finally {
@@ -115,7 +115,7 @@ async function readAll(
   if (changed !== null) throw changed;
   const difference = expected?.counts === undefined ? null : differentCount(expected.counts, rules.counts);
   if (difference !== null) throw refusal('ARCHIVE_TRUNCATED', 'counts', `the archive is not complete (${difference})`);
-  writer?.complete();
+  await writer?.complete();
   return { ...rules.counts, sha256: file.digest(), archiveBytes: file.archiveBytes, skipped: skips.list() };
 }
 
@@ -171,7 +171,11 @@ async function readMembers({ reader, rules, request, skips, writer, free, onProg
     if (member.type === 'directory') writer.directory(path, meta, decision.existed);
     else if (member.type === 'symlink') writer.symlink(path, member.linkName.toString('latin1'), meta);
     else if (member.type === 'hardlink') writer.hardLink(path, target);
-    else await writer.file(path, meta, member, reader, onBytes);
+    else {
+      // Nothing to wait for as long as the threads keep up: a promise per small file would cost more than the file.
+      const full = writer.file(path, meta, member, reader, onBytes);
+      if (full !== null) await full;
+    }
   }
   onProgress(done, rules.counts.entries);
 }

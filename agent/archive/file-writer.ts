@@ -5,19 +5,7 @@
  * Does not guarantee: durability; the extraction syncs the file system once at its end.
  */
 import { DirFds } from './dir-fds.ts';
-import {
-  close,
-  cString,
-  fchmod,
-  fchown,
-  fsetxattr,
-  futimens,
-  O,
-  openat,
-  pwrite,
-  SystemCallError,
-  write,
-} from './syscalls.ts';
+import { cString, fchmod, fchown, fsetxattr, futimens, O, openat, pwrite, SystemCallError, write } from './syscalls.ts';
 
 /** Plain JSON, since it crosses threads and waits in spools. Names and values of attributes are latin1 bytes. */
 export interface Metadata {
@@ -59,10 +47,15 @@ export class FileWriter {
     return openat(dir, name, O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW, mode & 0o777);
   }
 
-  /** Sets the metadata and closes. */
+  /** All of a small file's data, then its metadata. */
+  fill(fd: number, path: string, meta: Metadata, data: Buffer): void {
+    if (data.length > 0) writeAll(fd, data, null);
+    this.finish(fd, path, meta);
+  }
+
+  /** Sets the metadata; the mode was given at creation, apart from the set-id and sticky bits. */
   finish(fd: number, path: string, meta: Metadata): void {
     this.apply(fd, path, meta, (meta.mode & ~0o777) !== 0);
-    close(fd);
   }
 
   /** Owner, mode, attributes, time, in the order in which none undoes the one before: chown clears set-id bits and capabilities. */

@@ -42,6 +42,11 @@ export class FrameSink {
     return this.#bytes;
   }
 
+  /** The current block and how far it is filled, for those who know that what they have fits; then `advance`. */
+  room(): { readonly block: Buffer; readonly used: number } {
+    return { block: this.#block, used: this.#used };
+  }
+
   /** Free part of the current block, to read into; then `advance`. Never empty. */
   space(): Buffer {
     return this.#block.subarray(this.#used);

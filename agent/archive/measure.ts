@@ -48,8 +48,7 @@ export function measureTree(root: string): TreeCounts & { readonly allocatedByte
 
 function countXattrs(dirs: DirFds, path: string): number {
   if (path === '') return lxattrs(Buffer.from(`/proc/self/fd/${dirs.root}/.\0`)).length;
-  const { dir, name } = dirs.locate(path);
-  return lxattrs(Buffer.concat([Buffer.from(`/proc/self/fd/${dir}/`), name])).length;
+  return lxattrs(dirs.procPath(path)).length;
 }
 
 function isSparse(dirs: DirFds, path: string, stat: Stat, skips: Skips): boolean {

@@ -56,9 +56,12 @@ export function parsePax(body: Buffer, entry: Buffer): PaxRecord[] {
 
 /** One record in bytes. The length counts itself, hence the loop. */
 export function encodePax(key: string, value: Buffer): Buffer {
-  const keyBytes = Buffer.from(key, 'latin1');
-  const rest = keyBytes.length + value.length + 3;
+  const rest = key.length + value.length + 3;
   let length = rest + String(rest).length;
   if (rest + String(length).length !== length) length = rest + String(length).length;
-  return Buffer.concat([Buffer.from(`${length} `), keyBytes, Buffer.from('='), value, Buffer.from('\n')]);
+  const out = Buffer.allocUnsafe(length);
+  const start = out.write(`${length} ${key}=`, 0, 'latin1');
+  value.copy(out, start);
+  out[length - 1] = 0x0a;
+  return out;
 }

@@ -9,6 +9,8 @@ export type ChildRequest =
   | { readonly verb: 'pack'; readonly root: string; readonly archive: string }
   | {
       readonly verb: 'extract';
+      /** False only in tests of the first wall. */
+      readonly wall: boolean;
       readonly archive: string;
       /** Created by the agent, empty, so that the agent knows that it may be removed. */
       readonly destination: string;
@@ -19,6 +21,7 @@ export type ChildRequest =
     }
   | {
       readonly verb: 'verify';
+      readonly wall: boolean;
       readonly archive: string;
       readonly policy: Policy;
       readonly strictMode?: 'refuse' | 'leave-out';

@@ -9,11 +9,16 @@ import { AT_REMOVEDIR, close, cString, fchmod, O, openat, SystemCallError, unlin
 
 /** A path that does not exist is fine. Throws SystemCallError or a Node error otherwise. */
 export function removeTree(path: string): void {
+  if (emptyTree(path)) rmdirSync(path);
+}
+
+/** Removes what is in a directory; false if there is none. */
+export function emptyTree(path: string): boolean {
   let fd: number;
   try {
     fd = openSync(path, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
     throw error;
   }
   try {
@@ -21,7 +26,7 @@ export function removeTree(path: string): void {
   } finally {
     closeSync(fd);
   }
-  rmdirSync(path);
+  return true;
 }
 
 /** An explicit stack instead of recursion would need a descriptor per level just the same; depth is bounded by what was written. */

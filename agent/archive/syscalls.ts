@@ -50,42 +50,56 @@ export class SystemCallError extends Error {
 }
 
 const libc = koffi.load(null);
-const bind = (definition: string): ((...args: unknown[]) => number) => {
-  const call = libc.func(definition);
-  return (...args) => Number(call(...args));
-};
+/** Fewest layers: these calls are made several times per file. koffi gives numbers as long as they are safe integers. */
+const bind = <Args extends unknown[]>(definition: string): ((...args: Args) => number) =>
+  libc.func(definition) as unknown as (...args: Args) => number;
 
 const c = {
-  openat: bind('int openat(int, const void*, int, uint32_t)'),
-  close: bind('int close(int)'),
-  mkdirat: bind('int mkdirat(int, const void*, uint32_t)'),
-  symlinkat: bind('int symlinkat(const void*, int, const void*)'),
-  linkat: bind('int linkat(int, const void*, int, const void*, int)'),
-  unlinkat: bind('int unlinkat(int, const void*, int)'),
-  fchmod: bind('int fchmod(int, uint32_t)'),
-  fchmodat: bind('int fchmodat(int, const void*, uint32_t, int)'),
-  fchown: bind('int fchown(int, uint32_t, uint32_t)'),
-  fchownat: bind('int fchownat(int, const void*, uint32_t, uint32_t, int)'),
-  futimens: bind('int futimens(int, const void*)'),
-  utimensat: bind('int utimensat(int, const void*, const void*, int)'),
-  fsetxattr: bind('int fsetxattr(int, const void*, const void*, size_t, int)'),
+  openat: bind<[number, Buffer, number, number]>('int openat(int, const void*, int, uint32_t)'),
+  close: bind<[number]>('int close(int)'),
+  mkdirat: bind<[number, Buffer, number]>('int mkdirat(int, const void*, uint32_t)'),
+  symlinkat: bind<[Buffer, number, Buffer]>('int symlinkat(const void*, int, const void*)'),
+  linkat: bind<[number, Buffer, number, Buffer, number]>('int linkat(int, const void*, int, const void*, int)'),
+  unlinkat: bind<[number, Buffer, number]>('int unlinkat(int, const void*, int)'),
+  fchmod: bind<[number, number]>('int fchmod(int, uint32_t)'),
+  fchown: bind<[number, number, number]>('int fchown(int, uint32_t, uint32_t)'),
+  fchownat: bind<[number, Buffer, number, number, number]>('int fchownat(int, const void*, uint32_t, uint32_t, int)'),
+  futimens: bind<[number, Buffer]>('int futimens(int, const void*)'),
+  utimensat: bind<[number, Buffer, Buffer, number]>('int utimensat(int, const void*, const void*, int)'),
+  fsetxattr: bind<[number, Buffer, Buffer, number, number]>(
+    'int fsetxattr(int, const void*, const void*, size_t, int)',
+  ),
   fremovexattr: bind('int fremovexattr(int, const void*)'),
-  lsetxattr: bind('int lsetxattr(const void*, const void*, const void*, size_t, int)'),
-  flistxattr: bind('int64_t flistxattr(int, void*, size_t)'),
-  llistxattr: bind('int64_t llistxattr(const void*, void*, size_t)'),
-  fgetxattr: bind('int64_t fgetxattr(int, const void*, void*, size_t)'),
-  lgetxattr: bind('int64_t lgetxattr(const void*, const void*, void*, size_t)'),
-  lseek: bind('int64_t lseek(int, int64_t, int)'),
-  ftruncate: bind('int ftruncate(int, int64_t)'),
-  readlinkat: bind('int64_t readlinkat(int, const void*, void*, size_t)'),
-  statx: bind('int statx(int, const void*, int, uint32_t, void*)'),
-  write: bind('int64_t write(int, const void*, size_t)'),
-  pwrite: bind('int64_t pwrite(int, const void*, size_t, int64_t)'),
+  lsetxattr: bind<[Buffer, Buffer, Buffer, number, number]>(
+    'int lsetxattr(const void*, const void*, const void*, size_t, int)',
+  ),
+  flistxattr: bind<[number, Buffer, number]>('int64_t flistxattr(int, void*, size_t)'),
+  llistxattr: bind<[Buffer, Buffer, number]>('int64_t llistxattr(const void*, void*, size_t)'),
+  fgetxattr: bind<[number, Buffer, Buffer, number]>('int64_t fgetxattr(int, const void*, void*, size_t)'),
+  lgetxattr: bind<[Buffer, Buffer, Buffer, number]>('int64_t lgetxattr(const void*, const void*, void*, size_t)'),
+  lseek: bind<[number, number, number]>('int64_t lseek(int, int64_t, int)'),
+  ftruncate: bind<[number, number]>('int ftruncate(int, int64_t)'),
+  readlinkat: bind<[number, Buffer, Buffer, number]>('int64_t readlinkat(int, const void*, void*, size_t)'),
+  statx: bind<[number, Buffer, number, number, Buffer]>('int statx(int, const void*, int, uint32_t, void*)'),
+  write: bind<[number, Uint8Array, number]>('int64_t write(int, const void*, size_t)'),
+  pwrite: bind<[number, Uint8Array, number, number]>('int64_t pwrite(int, const void*, size_t, int64_t)'),
 };
 
 function check(syscall: string, result: number): number {
   if (result < 0) throw new SystemCallError(syscall, koffi.errno());
   return result;
+}
+
+const scratch = Buffer.alloc(65_536);
+
+/**
+ * The same as `cString` for a latin1 string, in a buffer that the next call overwrites: for a call that is made at once.
+ * Throws on a NUL inside and on what no path can be.
+ */
+export function scratchName(name: string): Buffer {
+  if (name.length >= scratch.length || name.includes('\0')) throw new SystemCallError('name', constants.errno.EINVAL);
+  scratch[scratch.write(name, 0, 'latin1')] = 0;
+  return scratch;
 }
 
 /** A name as the kernel wants it: the bytes and a NUL. Throws on a NUL inside, which would cut the name short. */
@@ -126,8 +140,8 @@ export const pwrite = (fd: number, bytes: Uint8Array, length: number, offset: nu
   check('pwrite', c.pwrite(fd, bytes, length, offset));
 
 const UTIME_OMIT = 0x3ffffffen;
-const times = Buffer.alloc(32);
-const timesWords = new BigInt64Array(times.buffer, times.byteOffset, 4);
+const times = Buffer.from(new ArrayBuffer(32));
+const timesWords = new BigInt64Array(times.buffer, 0, 4);
 
 function fillTimes(seconds: number, nanoseconds: number): Buffer {
   timesWords[0] = 0n;
@@ -214,40 +228,45 @@ export interface Stat {
   /** 512-byte units. */
   readonly blocks: number;
   readonly nlink: number;
-  readonly ino: bigint;
-  /** Device of the file, `major:minor`, and mount id. */
-  readonly device: string;
+  /** Rounded beyond 2^53: good enough to see that a file was replaced. */
+  readonly ino: number;
+  /** Device and inode, exactly; '' for what has one name. */
+  readonly identity: string;
+  /** Device and mount. */
+  readonly mount: number;
   readonly mtimeSeconds: number;
   readonly mtimeNanoseconds: number;
-  readonly ctimeSeconds: bigint;
-  readonly ctimeNanoseconds: number;
-  readonly mountId: bigint;
 }
 
 const STATX_BASIC = 0x7ff;
 const STATX_MNT_ID = 0x1000;
-const statxBuffer = Buffer.alloc(256);
+const statxBuffer = Buffer.from(new ArrayBuffer(256));
+const statxWords = new Uint32Array(statxBuffer.buffer, 0, 64);
+const statxSigned = new Int32Array(statxBuffer.buffer, 0, 64);
 
 /** Never follows a symlink at the end. `name` empty (a single NUL) means `dir` itself. */
 export function statx(dir: number, name: Buffer): Stat {
   check('statx', c.statx(dir, name, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, STATX_BASIC | STATX_MNT_ID, statxBuffer));
-  const b = statxBuffer;
+  const nlink = statxWords[4] ?? 0;
+  const mode = (statxWords[7] ?? 0) & 0xffff;
   return {
-    nlink: b.readUInt32LE(16),
-    uid: b.readUInt32LE(20),
-    gid: b.readUInt32LE(24),
-    mode: b.readUInt16LE(28),
-    ino: b.readBigUInt64LE(32),
-    size: Number(b.readBigUInt64LE(40)),
-    blocks: Number(b.readBigUInt64LE(48)),
-    ctimeSeconds: b.readBigInt64LE(96),
-    ctimeNanoseconds: b.readUInt32LE(104),
-    mtimeSeconds: Number(b.readBigInt64LE(112)),
-    mtimeNanoseconds: b.readUInt32LE(120),
-    device: `${b.readUInt32LE(136)}:${b.readUInt32LE(140)}`,
-    mountId: b.readBigUInt64LE(144),
+    nlink,
+    uid: statxWords[5] ?? 0,
+    gid: statxWords[6] ?? 0,
+    mode,
+    ino: word64(8),
+    // Only what has several names needs to be told apart.
+    identity: nlink > 1 ? `${statxWords[34]}:${statxWords[35]}:${statxWords[8]}:${statxWords[9]}` : '',
+    size: word64(10),
+    blocks: word64(12),
+    mtimeSeconds: (statxWords[28] ?? 0) + (statxSigned[29] ?? 0) * 4_294_967_296,
+    mtimeNanoseconds: statxWords[30] ?? 0,
+    mount: ((statxWords[34] ?? 0) * 1_048_576 + (statxWords[35] ?? 0)) * 65_536 + ((statxWords[36] ?? 0) % 65_536),
   };
 }
+
+/** Exact up to 2^53, which inodes and sizes of file systems in use stay under. */
+const word64 = (index: number): number => (statxWords[index] ?? 0) + (statxWords[index + 1] ?? 0) * 4_294_967_296;
 
 export const EMPTY_NAME = Buffer.from([0]);
 

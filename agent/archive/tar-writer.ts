@@ -30,25 +30,50 @@ const MAX_OCTAL_7 = 0o7777777;
 const MAX_OCTAL_11 = 0o77777777777;
 const plain = (text: string): boolean => /^[ -~]*$/.test(text);
 
-/** All header blocks of one member. */
-export function encodeHeader(fields: HeaderFields): Buffer {
+/** The pax records that a member needs, and the length of all its header blocks. */
+export interface HeaderPlan {
+  readonly records: readonly Buffer[];
+  readonly bodyLength: number;
+  readonly length: number;
+}
+
+export function headerLength(fields: HeaderFields): HeaderPlan {
   const records = paxRecords(fields);
-  if (records.length === 0) {
-    const block = Buffer.alloc(BLOCK);
-    fillHeader(block, 0, fields, fields.type, fields.name, fields.size);
-    return block;
+  let bodyLength = 0;
+  for (const record of records) bodyLength += record.length;
+  return {
+    records,
+    bodyLength,
+    length: records.length === 0 ? BLOCK : 2 * BLOCK + Math.ceil(bodyLength / BLOCK) * BLOCK,
+  };
+}
+
+/** All header blocks of one member in a buffer of their own. */
+export function encodeHeader(fields: HeaderFields): Buffer {
+  const plan = headerLength(fields);
+  const out = Buffer.allocUnsafe(plan.length);
+  writeHeader(out, 0, fields, plan);
+  return out;
+}
+
+const BLANK = { linkName: '', mode: 0o600, uid: 0, gid: 0, mtime: { seconds: 0, nanoseconds: 0 } };
+
+/** All header blocks of one member at `at`, whatever was there before. */
+export function writeHeader(
+  out: Buffer,
+  at: number,
+  fields: HeaderFields,
+  { records, bodyLength, length }: HeaderPlan,
+): void {
+  out.fill(0, at, at + length);
+  if (records.length > 0) {
+    fillHeader(out, at, BLANK, 'x', 'PaxHeaders/x', bodyLength);
+    let position = at + BLOCK;
+    for (const record of records) position += record.copy(out, position);
   }
-  const bodyLength = records.reduce((sum, record) => sum + record.length, 0);
-  const padded = Math.ceil(bodyLength / BLOCK) * BLOCK;
-  const out = Buffer.alloc(BLOCK + padded + BLOCK);
-  const blank = { linkName: '', mode: 0o600, uid: 0, gid: 0, mtime: { seconds: 0, nanoseconds: 0 } };
-  fillHeader(out, 0, blank, 'x', 'PaxHeaders/x', bodyLength);
-  let at = BLOCK;
-  for (const record of records) at += record.copy(out, at);
   const name =
     fields.sparseSize === null ? fields.name : `GNUSparseFile.0/${fields.name.slice(fields.name.lastIndexOf('/') + 1)}`;
-  fillHeader(out, BLOCK + padded, fields, fields.type, name, fields.size);
-  return out;
+  fillHeader(out, at + length - BLOCK, fields, fields.type, name, fields.size);
 }
 
 function paxRecords(fields: HeaderFields): Buffer[] {

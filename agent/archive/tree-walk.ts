@@ -6,7 +6,7 @@
 import { readdirSync } from 'node:fs';
 import type { DirFds } from './dir-fds.ts';
 import type { Skips } from './skips.ts';
-import { close, cString, EMPTY_NAME, O, openat, S, type Stat, statx } from './syscalls.ts';
+import { close, cString, EMPTY_NAME, O, openat, S, type Stat, scratchName, statx } from './syscalls.ts';
 
 export interface WalkItem {
   /** '' for the root. */
@@ -51,7 +51,7 @@ export function* walkTree(dirs: DirFds, skips: Skips): Generator<WalkItem> {
       skips.add(path, special);
       continue;
     }
-    const mounted = stat.mountId !== rootStat.mountId || stat.device !== rootStat.device;
+    const mounted = stat.mount !== rootStat.mount;
     if (mounted) skips.add(path, 'mount-point');
     if (type === S.IFDIR) {
       yield { path, kind: 'directory', stat, target: '' };
@@ -67,7 +67,7 @@ export function* walkTree(dirs: DirFds, skips: Skips): Generator<WalkItem> {
 
 function fileOrLink(path: string, stat: Stat, links: Map<string, { path: string; left: number }>): WalkItem {
   if (stat.nlink < 2) return { path, kind: 'file', stat, target: '' };
-  const key = `${stat.device}:${stat.ino}`;
+  const key = stat.identity;
   const first = links.get(key);
   if (first === undefined) {
     links.set(key, { path, left: stat.nlink - 1 });
@@ -79,7 +79,7 @@ function fileOrLink(path: string, stat: Stat, links: Map<string, { path: string;
 }
 
 function statOrVanished(dirs: DirFds, parent: string, name: string, path: string, skips: Skips): Stat | null {
-  return vanishing(path, skips, () => statx(dirs.get(parent), cString(name)));
+  return vanishing(path, skips, () => statx(dirs.get(parent), scratchName(name)));
 }
 
 /** The action's result, or null with a note when the entry is gone or not the one that was listed. */

@@ -6,6 +6,7 @@
  */
 import type { DirFds } from './dir-fds.ts';
 import { FileWriter, type Metadata, type OnSkip, trySetXattr, writeAll } from './file-writer.ts';
+import { fileSystemError } from './fs-error.ts';
 import { refusal } from './refusal.ts';
 import { Spool } from './spool.ts';
 import {
@@ -25,7 +26,11 @@ import {
   symlinkat,
 } from './syscalls.ts';
 import type { Member, TarReader } from './tar-reader.ts';
+import { WriterPool } from './writer-pool.ts';
+import { MAX_SMALL_BYTES } from './writer-protocol.ts';
 
+/** Starting threads takes as long as writing a few hundred files. */
+const FILES_BEFORE_THREADS = 64;
 const euid = process.geteuid?.() ?? 0;
 
 export class TreeWriter {
@@ -38,6 +43,8 @@ export class TreeWriter {
   /** By depth. */
   readonly #directories: Spool<{ path: string; meta: Metadata }>[] = [];
   #rootMeta: Metadata | null = null;
+  #pool: WriterPool | null = null;
+  #written = 0;
 
   constructor(root: number, onSkip: OnSkip) {
     this.#root = root;
@@ -68,7 +75,40 @@ export class TreeWriter {
     });
   }
 
-  async file(
+  /** Small files go to the threads, once there are enough of them to be worth starting some. */
+  file(
+    path: string,
+    meta: Metadata,
+    member: Member,
+    reader: TarReader,
+    onBytes: (bytes: number) => void,
+  ): Promise<void> | null {
+    if (member.sparse === null && member.dataBytes <= MAX_SMALL_BYTES) {
+      const data = reader.wholeData();
+      if (data !== null) {
+        onBytes(data.length);
+        return this.#smallFile(path, meta, data);
+      }
+    }
+    return this.#largeFile(path, meta, member, reader, onBytes);
+  }
+
+  #smallFile(path: string, meta: Metadata, data: Buffer): Promise<void> | null {
+    if (this.#pool?.ready === true && this.#pool.fits(path, meta, data.length)) return this.#pool.add(path, meta, data);
+    this.#written += 1;
+    if (this.#written === FILES_BEFORE_THREADS) this.#pool = new WriterPool(this.#root, this.#onSkip);
+    guard(path, () => {
+      const fd = this.#files.create(path, meta.mode);
+      try {
+        this.#files.fill(fd, path, meta, data);
+      } finally {
+        close(fd);
+      }
+    });
+    return null;
+  }
+
+  async #largeFile(
     path: string,
     meta: Metadata,
     member: Member,
@@ -76,15 +116,10 @@ export class TreeWriter {
     onBytes: (bytes: number) => void,
   ): Promise<void> {
     const fd = guard(path, () => this.#files.create(path, meta.mode));
-    let closed = false;
     try {
       const { sparse } = member;
       if (sparse === null)
-        for (
-          let piece = reader.wholeData() ?? (await reader.data(1_048_576));
-          piece !== null && piece.length > 0;
-          piece = await reader.data(1_048_576)
-        ) {
+        for (let piece = await reader.data(1_048_576); piece !== null; piece = await reader.data(1_048_576)) {
           const bytes = piece;
           guard(path, () => writeAll(fd, bytes, null));
           onBytes(bytes.length);
@@ -95,9 +130,8 @@ export class TreeWriter {
         await this.#sparseData(fd, path, sparse.segments, reader, onBytes);
       }
       guard(path, () => this.#files.finish(fd, path, meta));
-      closed = true;
     } finally {
-      if (!closed) close(fd);
+      close(fd);
     }
   }
 
@@ -137,7 +171,8 @@ export class TreeWriter {
   }
 
   /** Links, then the metadata of directories. Call once, after the last member. */
-  complete(): void {
+  async complete(): Promise<void> {
+    await this.#pool?.drain();
     for (const { path, target } of this.#hardLinks) guard(path, () => this.#link(path, target));
     for (const link of this.#symlinks) guard(link.path, () => this.#symlink(link));
     for (const level of this.#directories.reverse()) {
@@ -150,7 +185,8 @@ export class TreeWriter {
 
   #link(path: string, target: string): void {
     // Each descriptor is only valid until the next is asked for, so the target's parent is opened on its own.
-    const from = this.#dirs.locate(target);
+    const located = this.#dirs.locate(target);
+    const from = { dir: located.dir, name: cString(target.slice(target.lastIndexOf('/') + 1)) };
     const fromDir = openat(from.dir, cString('.'), O.PATH | O.DIRECTORY | O.NOFOLLOW);
     try {
       if ((statx(fromDir, from.name).mode & S.IFMT) !== S.IFREG) throw new SystemCallError('linkat', 1);
@@ -170,10 +206,16 @@ export class TreeWriter {
       if (euid === 0 || !(error instanceof SystemCallError) || error.code !== 'EPERM') throw error;
       this.#onSkip(path, 'owner-refused');
     }
-    const full = Buffer.concat([Buffer.from(`/proc/self/fd/${dir}/`), name]);
-    for (const [key, value] of meta.xattrs)
-      trySetXattr(path, key, () => lsetxattr(full, cString(key), Buffer.from(value, 'latin1')), this.#onSkip);
-    lutimensat(dir, name, meta.seconds, meta.nanoseconds);
+    const full = meta.xattrs.length === 0 ? null : this.#dirs.procPath(path);
+    for (const [key, value] of full === null ? [] : meta.xattrs)
+      trySetXattr(
+        path,
+        key,
+        () => lsetxattr(full ?? Buffer.alloc(1), cString(key), Buffer.from(value, 'latin1')),
+        this.#onSkip,
+      );
+    const { dir: again, name: same } = this.#dirs.locate(path);
+    lutimensat(again, same, meta.seconds, meta.nanoseconds);
   }
 
   #directoryMeta(path: string, meta: Metadata): void {
@@ -186,7 +228,9 @@ export class TreeWriter {
     }
   }
 
-  close(): void {
+  /** Call it in every case: nothing is being written any more when it returns. */
+  async close(): Promise<void> {
+    await this.#pool?.stop();
     this.#files.close();
   }
 }
@@ -197,42 +241,5 @@ function guard<T>(path: string, action: () => T): T {
     return action();
   } catch (error) {
     throw fileSystemError(path, error);
-  }
-}
-
-export function fileSystemError(path: string, error: unknown): unknown {
-  if (!(error instanceof SystemCallError)) return error;
-  const entry = Buffer.from(path, 'latin1');
-  switch (error.code) {
-    case 'EEXIST':
-      return refusal('ARCHIVE_REFUSED', 'duplicate-entry', 'the archive has an entry twice', entry, error);
-    case 'ELOOP':
-    case 'ENOTDIR':
-      return refusal(
-        'ARCHIVE_REFUSED',
-        'below-non-directory',
-        'an entry lies below what is not a directory',
-        entry,
-        error,
-      );
-    case 'ENAMETOOLONG':
-      return refusal('ARCHIVE_LIMIT', 'name-too-long', 'the file system refuses the name', entry, error);
-    case 'EFBIG':
-      return refusal(
-        'ARCHIVE_LIMIT',
-        'file-too-large',
-        'the file system cannot hold a file of this size',
-        entry,
-        error,
-      );
-    case 'EILSEQ':
-      return refusal('ARCHIVE_REFUSED', 'name-refused', 'the file system refuses the bytes of the name', entry, error);
-    case 'EMLINK':
-      return refusal('ARCHIVE_LIMIT', 'too-many-links', 'the file system refuses more links to a file', entry, error);
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return refusal('DISK_FULL', 'disk-full', 'the file system of the destination is full', entry, error);
-    default:
-      return refusal('FILE_SYSTEM_FAILED', 'file-system', `the file system failed (${error.message})`, entry, error);
   }
 }

@@ -25,6 +25,8 @@ export interface ArchiveSummary extends TreeCounts {
   readonly sha256: string;
   readonly archiveBytes: number;
   readonly skipped: readonly Skipped[];
+  /** What protection was missing while an archive was read, one sentence each; absent when nothing was. For people. */
+  readonly warnings?: readonly string[];
 }
 
 export interface Limits {

@@ -41,6 +41,7 @@ export function addUnpackCommand(program: Command): void {
         (done) => [
           `Unpacked ${done.entries} entries (${done.contentBytes} bytes) into ${destination}.`,
           ...describeSkipped(done.skipped),
+          ...(done.warnings ?? []),
         ],
       );
     });

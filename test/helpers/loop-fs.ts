@@ -9,6 +9,13 @@ export interface LoopFileSystem {
   unmount(): void;
 }
 
+export interface LoopOptions {
+  /** Where the image lies; the temporary directory unless given. */
+  readonly folder?: string | undefined;
+  /** Past the page cache of the file system below, so that measurements are of one file system, not two. */
+  readonly directIo?: boolean;
+}
+
 const MAKE: Readonly<Record<string, readonly string[]>> = {
   ext4: ['mkfs.ext4', '-q', '-F', '-I', '256'],
   xfs: ['mkfs.xfs', '-q', '-f'],
@@ -16,8 +23,8 @@ const MAKE: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** @param bytes at least 320 MiB for xfs; the image is sparse */
-export function mountLoop(type: 'ext4' | 'xfs' | 'btrfs', bytes: number, folder = tmpdir()): LoopFileSystem {
-  const base = mkdtempSync(join(folder, 'refloat-loop-'));
+export function mountLoop(type: 'ext4' | 'xfs' | 'btrfs', bytes: number, options: LoopOptions = {}): LoopFileSystem {
+  const base = mkdtempSync(join(options.folder ?? tmpdir(), 'refloat-loop-'));
   const image = join(base, 'image');
   const path = join(base, 'mount');
   writeFileSync(image, '');
@@ -25,11 +32,22 @@ export function mountLoop(type: 'ext4' | 'xfs' | 'btrfs', bytes: number, folder 
   mkdirSync(path);
   const [program = '', ...args] = MAKE[type] ?? [];
   execFileSync(program, [...args, image], { stdio: ['ignore', 'ignore', 'inherit'] });
-  execFileSync('mount', ['-o', 'loop', image, path]);
+  const device = execFileSync(
+    'losetup',
+    ['--find', '--show', ...(options.directIo === true ? ['--direct-io=on'] : []), image],
+    { encoding: 'utf8' },
+  ).trim();
+  try {
+    execFileSync('mount', [device, path]);
+  } catch (error) {
+    execFileSync('losetup', ['-d', device]);
+    throw error;
+  }
   return {
     path,
     unmount: () => {
       execFileSync('umount', [path]);
+      execFileSync('losetup', ['-d', device]);
       rmSync(base, { recursive: true });
     },
   };

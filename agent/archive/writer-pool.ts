@@ -1,0 +1,173 @@
+/**
+ * Hands small files to writer threads, since the file system's calls cost more than everything else and two cores make more of them.
+ *
+ * Guarantees: a file is written once, by one thread; `drain` returns when all are, or throws what the first failure was.
+ * Does not guarantee: an order among files.
+ */
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { type ErrorJson, RefloatError } from '../../db/errors.ts';
+import type { Metadata, OnSkip } from './file-writer.ts';
+import { CHILD_COMMAND } from './protocol.ts';
+import {
+  CONSUMED,
+  encodedLength,
+  encodeFile,
+  encodeXattrs,
+  PRODUCED,
+  SLOT_BYTES,
+  SLOTS,
+  STOP,
+  type WriterData,
+  type WriterMessage,
+} from './writer-protocol.ts';
+
+const THREADS = 2;
+
+interface Thread {
+  readonly worker: Worker;
+  readonly state: Int32Array;
+  readonly slots: SharedArrayBuffer;
+  readonly stopped: Promise<void>;
+  ready: boolean;
+}
+
+export class WriterPool {
+  readonly #threads: Thread[] = [];
+  readonly #onSkip: OnSkip;
+  #failure: RefloatError | null = null;
+  #current: { thread: Thread; batch: Buffer; used: number } | null = null;
+
+  constructor(root: number, onSkip: OnSkip) {
+    this.#onSkip = onSkip;
+    for (let index = 0; index < THREADS; index += 1) this.#threads.push(this.#start(root));
+  }
+
+  /** False until the threads run: starting them takes longer than writing a few hundred files. */
+  get ready(): boolean {
+    return this.#threads.every(({ ready }) => ready);
+  }
+
+  /** Copies the file into a batch. A promise is returned only when all rings are full. */
+  add(path: string, meta: Metadata, data: Buffer): Promise<void> | null {
+    const xattrs = encodeXattrs(meta);
+    const length = encodedLength(path, xattrs, data.length);
+    if (this.#current !== null && this.#current.used + length + 8 > SLOT_BYTES) this.#publish();
+    if (this.#current === null) {
+      const thread = this.#freeThread();
+      if (thread === null) return this.#waitAndAdd(path, meta, data);
+      this.#open(thread);
+    }
+    const current = this.#current;
+    if (current !== null) current.used = encodeFile(current.batch, current.used, path, meta, xattrs, data);
+    return null;
+  }
+
+  /** Whether a file fits into a batch at all. */
+  fits(path: string, meta: Metadata, bytes: number): boolean {
+    return encodedLength(path, encodeXattrs(meta), bytes) + 8 <= SLOT_BYTES;
+  }
+
+  async drain(): Promise<void> {
+    this.#publish();
+    for (const { state } of this.#threads) {
+      for (
+        let consumed = Atomics.load(state, CONSUMED);
+        consumed !== Atomics.load(state, PRODUCED);
+        consumed = Atomics.load(state, CONSUMED)
+      )
+        await Atomics.waitAsync(state, CONSUMED, consumed, 1000).value;
+    }
+    await this.stop();
+    if (this.#failure !== null) throw this.#failure;
+  }
+
+  /** Ends the threads after what they have; call it in every case. */
+  async stop(): Promise<void> {
+    for (const { state } of this.#threads) {
+      Atomics.store(state, STOP, 1);
+      Atomics.notify(state, PRODUCED);
+    }
+    await Promise.all(this.#threads.map(({ stopped }) => stopped));
+  }
+
+  #start(root: number): Thread {
+    const control = new SharedArrayBuffer(12);
+    const slots = new SharedArrayBuffer(SLOTS * SLOT_BYTES);
+    const data: WriterData = { root, control, slots };
+    const self = fileURLToPath(import.meta.url);
+    const worker = self.endsWith('.ts')
+      ? new Worker(new URL('./writer-thread.ts', import.meta.url), { workerData: data, resourceLimits: LIMITS })
+      : new Worker(self, { argv: [CHILD_COMMAND, 'writer'], workerData: data, resourceLimits: LIMITS });
+    let end: () => void = () => undefined;
+    const stopped = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    const thread: Thread = { worker, state: new Int32Array(control), slots, stopped, ready: false };
+    worker.on('message', (message: WriterMessage) => {
+      if ('ready' in message) thread.ready = true;
+      else if ('error' in message) this.#failure ??= RefloatError.fromJSON(message.error as ErrorJson);
+      else if ('skipped' in message) this.#onSkip(...message.skipped);
+      else end();
+    });
+    worker.on('error', (error: Error) => {
+      this.#failure ??= new RefloatError('INTERNAL', `a writer thread failed: ${error.message}`, {
+        hint: 'Nothing was written.',
+        disposition: 'fail',
+        cause: error,
+      });
+      // Whoever waits for this ring must not wait for ever.
+      Atomics.store(thread.state, CONSUMED, Atomics.load(thread.state, PRODUCED));
+      Atomics.notify(thread.state, CONSUMED);
+      end();
+    });
+    return thread;
+  }
+
+  /** The thread with the least to do that has a free slot. */
+  #freeThread(): Thread | null {
+    if (this.#failure !== null) throw this.#failure;
+    let best: Thread | null = null;
+    let least = SLOTS;
+    for (const thread of this.#threads) {
+      const waiting = Atomics.load(thread.state, PRODUCED) - Atomics.load(thread.state, CONSUMED);
+      if (waiting < least) {
+        best = thread;
+        least = waiting;
+      }
+    }
+    return best;
+  }
+
+  async #waitAndAdd(path: string, meta: Metadata, data: Buffer): Promise<void> {
+    for (;;) {
+      const thread = this.#freeThread();
+      if (thread !== null) {
+        this.#open(thread);
+        await this.add(path, meta, data);
+        return;
+      }
+      await Promise.race(
+        this.#threads.map(
+          async ({ state }) => await Atomics.waitAsync(state, CONSUMED, Atomics.load(state, CONSUMED), 1000).value,
+        ),
+      );
+    }
+  }
+
+  #open(thread: Thread): void {
+    const slot = Atomics.load(thread.state, PRODUCED) % SLOTS;
+    this.#current = { thread, batch: Buffer.from(thread.slots, slot * SLOT_BYTES, SLOT_BYTES), used: 0 };
+  }
+
+  #publish(): void {
+    const { current } = { current: this.#current };
+    if (current === null) return;
+    if (current.used + 4 <= SLOT_BYTES) current.batch.writeUInt32LE(0, current.used);
+    Atomics.add(current.thread.state, PRODUCED, 1);
+    Atomics.notify(current.thread.state, PRODUCED);
+    this.#current = null;
+  }
+}
+
+const LIMITS = { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 8 };
