@@ -2,7 +2,7 @@
 import { RefloatError, toRefloatError } from '../../db/errors.ts';
 
 /** True when the engine answered that the container is not there. */
-export function isGone(thrown: unknown): boolean {
+function isGone(thrown: unknown): boolean {
   return thrown instanceof RefloatError && thrown.code === 'ENGINE_FAILED' && thrown.details?.['status'] === 404;
 }
 

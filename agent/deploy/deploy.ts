@@ -17,13 +17,15 @@ import { waitHealthy } from './health.ts';
 import { INTENT_LABEL, WORKLOAD_LABEL, workloadFilter } from './labels.ts';
 import { findOutsiders } from './outsiders.ts';
 import { parseRestartPolicy, planContainers, samePolicy } from './plan-containers.ts';
-import { quiesce, record } from './quiesce.ts';
+import { quiesce, record, resumeOne } from './quiesce.ts';
 import { createOnce } from './redeploy.ts';
 import { DONE_SUFFIX, removeAsides, repairDeploy } from './repair-deploy.ts';
 import { parseSetAside, setAsideName } from './set-aside.ts';
 import { slotNames } from './slot-names.ts';
 import { stillMatches } from './still-match.ts';
 import type { WorkloadLock } from './workload-lock.ts';
+
+const NEVER = { name: 'no', maximumRetryCount: 0 } as const;
 
 export type DeployDeps = Pick<AgentDeps, 'engine' | 'config'>;
 
@@ -184,15 +186,13 @@ async function replace(
     await allToTheEnd(
       old.map((one) => about(one, engine.rename(one.id, setAsideName('deploy', workloadId, input.intentId, one)))),
     );
-    created.push(...(await allToTheEnd(plan.create.map((spec) => createOnce(deps, spec, input)))));
+    // Without a restart policy yet: else Docker, started again after a crash, would start them beside the old ones.
+    const dormant = plan.create.map((spec) => ({ ...spec, restartPolicy: NEVER }));
+    created.push(...(await allToTheEnd(dormant.map((spec) => createOnce(deps, spec, input)))));
     signal.throwIfAborted();
     const stopped = performance.now();
     await quiesce(engine, old, config.stopTimeoutSeconds);
-    await allToTheEnd(
-      plan.create.map((spec, index) =>
-        about({ id: created[index] ?? '', name: spec.name }, engine.start(created[index] ?? '')),
-      ),
-    );
+    await allToTheEnd(plan.create.map((spec, index) => startNew(deps, created[index] ?? '', spec)));
     const downtimeMs = old.some(({ active }) => active) ? Math.round(performance.now() - stopped) : 0;
     const woken = await wake(deps, plan.keep, config.restart);
     await waitHealthy(engine, [...created, ...woken], config.health, signal);
@@ -203,6 +203,16 @@ async function replace(
   }
   await commit(deps, lock, input, plan.replace);
   return done;
+}
+
+async function startNew(deps: DeployDeps, id: string, { name, restartPolicy }: ContainerSpec): Promise<void> {
+  const isThere = await resumeOne(deps.engine, { id, name, restartPolicy, state: 'running', active: true });
+  if (isThere) return;
+  throw new RefloatError('CONTAINER_FAILED', `container ${name} was removed before it could be started`, {
+    hint: 'Something else removes containers on this host; deploy again when it does not.',
+    disposition: 'fail',
+    details: { container: name },
+  });
 }
 
 /** Kept containers that do not run, or not under the restart policy that they should have, as after an interrupted restore. */

@@ -99,8 +99,10 @@ export async function resume(engine: Engine, records: readonly QuiescedContainer
   return { gone: living.filter((_, index) => back[index] === false).map((container) => container.name) };
 }
 
+type Resumable = Pick<QuiescedContainer, 'id' | 'name' | 'state' | 'active' | 'restartPolicy'>;
+
 /** False when the container is not there any more. */
-export async function resumeOne(engine: Engine, container: QuiescedContainer): Promise<boolean> {
+export async function resumeOne(engine: Engine, container: Resumable): Promise<boolean> {
   const work = container.active
     ? start(engine, container)
     : engine.setRestartPolicy(container.id, container.restartPolicy);
@@ -112,7 +114,7 @@ export async function resumeOne(engine: Engine, container: QuiescedContainer): P
   );
 }
 
-async function start(engine: Engine, container: QuiescedContainer): Promise<void> {
+async function start(engine: Engine, container: Resumable): Promise<void> {
   // Docker does not start a paused container; it is paused when an earlier run came this far.
   const isBack = container.state === 'paused' && (await engine.inspect(container.id))?.state === 'paused';
   // Both at once, since the policy is not worth any downtime.

@@ -160,7 +160,7 @@ function answerText(error: { json?: unknown; message?: unknown }): string {
 }
 
 /** No engine answers. The hint depends on why. */
-export function unavailable(dockerHost: string, code: string, cause?: unknown): RefloatError {
+function unavailable(dockerHost: string, code: string, cause?: unknown): RefloatError {
   const hint =
     code === 'EACCES' || code === 'EPERM'
       ? 'Run as root, or as a member of the group "docker".'

@@ -102,7 +102,7 @@ async function libraries(path: string): Promise<string[]> {
 }
 
 /** The file of a program, by its name or path. @throws Error when it is not there */
-export function which(program: string): string {
+function which(program: string): string {
   const places = program.startsWith('/')
     ? [program]
     : (process.env['PATH'] ?? '')

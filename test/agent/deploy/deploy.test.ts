@@ -188,6 +188,10 @@ test('a crash between any two calls of a deploy: repair gives all old containers
       () => true,
       () => false,
     );
+    // What runs, or would when Docker starts again: never old and new ones on the same data.
+    const alive = (await real.mine()).filter((one) => one.active || one.restartPolicy.name !== 'no');
+    const fresh = alive.filter((one) => one.labels['refloat.intent'] === intentId);
+    assert.ok(fresh.length === 0 || fresh.length === alive.length, `cut at ${at}: ${alive.map(({ name }) => name)}`);
     assert.deepEqual(
       await findDeploysToRepair(engine),
       (await real.mine()).some((one) => one.name.includes('.refloat-deploy-')) ? [workload.workload.id] : [],
