@@ -5,7 +5,7 @@ import { testBrowser } from '../helpers/chromium.ts';
 import { signInSecret } from '../helpers/control-plane.ts';
 import { type HandStage, handStage } from '../helpers/hand.ts';
 
-export interface Look {
+interface Look {
   readonly locale?: string;
   readonly colorScheme?: 'light' | 'dark';
   readonly width?: number;

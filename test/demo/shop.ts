@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto';
 import postgres from 'postgres';
 
-export const CUSTOMERS = 5_000;
-export const ORDERS = 40_000;
-export const PAYMENTS = 20_000;
+const CUSTOMERS = 5_000;
+const ORDERS = 40_000;
+const PAYMENTS = 20_000;
 
 export interface Contents {
   /** SHA-256 over the names of all tables and every row in them, hex. */

@@ -20,7 +20,7 @@ import { testDatabase } from './postgres.ts';
 
 const POLL_MS = 20;
 
-export class Hand {
+class Hand {
   readonly #sql: AgentSql;
   readonly #hostId: string;
   readonly #instance = newId();

@@ -11,7 +11,7 @@ import path from 'node:path';
 import { buildImage } from './image.ts';
 
 /** User and group that the server runs as inside the container, and so the owner of the data on the host. */
-export const POSTGRES_UID = 10_432;
+const POSTGRES_UID = 10_432;
 
 /** Path of the data directory inside the container. */
 export const POSTGRES_DATA = '/data';

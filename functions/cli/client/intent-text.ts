@@ -35,7 +35,7 @@ export function intentText(intent: IntentAnswer, workload: string): string {
 function facts(intent: IntentAnswer): [string, string][] {
   const { result } = intent;
   const found: [string, string | undefined][] = [
-    ['downtime', result?.downtimeMs === undefined ? undefined : durationText(result.downtimeMs)],
+    ['downtime', downtimeText(intent)],
     ['steps', result?.steps?.map((step) => `${step.name} ${durationText(step.ms)}`).join(' · ')],
     ['image', result?.imageId === undefined ? undefined : `${result.image ?? ''} ${result.imageId}`.trim()],
     ['snapshot', result?.snapshotId],
@@ -49,6 +49,12 @@ function facts(intent: IntentAnswer): [string, string][] {
     ['intent', intent.id],
   ];
   return found.flatMap(([name, value]) => (value === undefined || value === '' ? [] : [[name, value]]));
+}
+
+/** A deploy that only started something had none. */
+function downtimeText({ kind, result }: IntentAnswer): string | undefined {
+  const ms = result?.downtimeMs;
+  return ms === undefined || (kind === 'deploy' && ms === 0) ? undefined : durationText(ms);
 }
 
 function undoText(intent: IntentAnswer): string | undefined {

@@ -39,7 +39,7 @@ function accepted(intent: IntentAnswer, workload: string): Answer {
 }
 
 /** An intent that is over as a command's answer. */
-export function answerOf(intent: IntentAnswer, workload: string): Answer {
+function answerOf(intent: IntentAnswer, workload: string): Answer {
   const exitCode = exitCodeOfIntent(intent);
   const answer = { json: { intent }, text: intentText(intent, workload), exitCode };
   return exitCode === EXIT.done ? answer : { ...answer, error: errorOf(intent) };

@@ -62,7 +62,8 @@ function bar(title: string, first: IntentAnswer): ProgressView {
     },
     progress: (progress) => {
       current = progress;
-      if (progress.step !== null) note = plain(progress.step);
+      // The row lags behind the events.
+      if (progress.step !== null && !finished.has(progress.step)) note = plain(progress.step);
       draw();
     },
     disconnected: () => {

@@ -36,7 +36,7 @@ function listen(element: Element, type: string, listener: Listener): void {
   element.addEventListener(type, (event) => listeners.get(element)?.get(type)?.(event));
 }
 
-export function append(parent: Element, children: readonly Child[]): void {
+function append(parent: Element, children: readonly Child[]): void {
   for (const child of children) {
     if (child === null || child === undefined || child === false) continue;
     parent.append(typeof child === 'number' ? String(child) : child);
