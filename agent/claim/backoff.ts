@@ -6,7 +6,7 @@ export class Backoff {
   readonly #mostMs: number;
   #nextMs: number;
 
-  constructor(firstMs = 100, mostMs = 15_000) {
+  constructor(firstMs = 100, mostMs = 5000) {
     this.#firstMs = firstMs;
     this.#mostMs = mostMs;
     this.#nextMs = firstMs;

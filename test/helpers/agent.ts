@@ -42,7 +42,7 @@ export interface RunningAgent {
   stderr(): string;
 }
 
-/** A state directory and a volume base of its own, removed when the file ends. */
+/** A state directory and a volume base of its own, removed when the test, or the file at whose top it is called, ends. Not for hooks. */
 export async function agentPlace(env: Readonly<Record<string, string>> = {}): Promise<AgentPlace> {
   const directory = mkdtempSync(join(tmpdir(), 'rfa-'));
   after(() => rmSync(directory, { recursive: true, force: true }));

@@ -15,6 +15,7 @@ export interface OwnDatabase extends TestDatabase {
   start(): Promise<void>;
 }
 
+/** Call it at the top of a test file, not in a hook: what it started ends with the file. */
 export async function ownDatabase(): Promise<OwnDatabase> {
   const directory = mkdtempSync(join(tmpdir(), 'refloat-test-own-pg-'));
   let server: EmbeddedPostgres | null = await startEmbeddedPostgres({ directory, volatile: true });

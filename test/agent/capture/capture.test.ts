@@ -3,26 +3,19 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { after, describe, test } from 'node:test';
 import type { WorkloadConfigInput } from '../../../db/workload.ts';
-import { type AgentPlace, agentPlace, startAgent } from '../../helpers/agent.ts';
-import { type TestEngine, testEngine } from '../../helpers/engine.ts';
-import { enrolledHost, type IntentRow, type TestHost } from '../../helpers/host.ts';
+import { agentPlace, startAgent } from '../../helpers/agent.ts';
+import { testEngine } from '../../helpers/engine.ts';
+import { enrolledHost, type IntentRow } from '../../helpers/host.ts';
 import { hostWorkload } from '../../helpers/host-workload.ts';
-import { type TestDatabase, testDatabase } from '../../helpers/postgres.ts';
+import { testDatabase } from '../../helpers/postgres.ts';
 
-let docker: TestEngine;
-let database: TestDatabase;
-let host: TestHost;
-let place: AgentPlace;
-
-before(async () => {
-  docker = await testEngine();
-  database = await testDatabase();
-  host = await enrolledHost(database);
-  place = await agentPlace({ DOCKER_HOST: docker.dockerHost, REFLOAT_AGENT_DATABASE_URL: host.url });
-  await startAgent(place.env);
-});
+const docker = await testEngine();
+const database = await testDatabase();
+const host = await enrolledHost(database);
+const place = await agentPlace({ DOCKER_HOST: docker.dockerHost, REFLOAT_AGENT_DATABASE_URL: host.url });
+await startAgent(place.env);
 after(async () => {
   await docker.removeAll();
 });

@@ -2,21 +2,16 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { after, describe, test } from 'node:test';
 import { type AgentPlace, agentCommand, agentPlace, startAgent } from '../../helpers/agent.ts';
-import { type TestEngine, testEngine } from '../../helpers/engine.ts';
+import { testEngine } from '../../helpers/engine.ts';
 import { enrolledHost, type TestHost, waitFor } from '../../helpers/host.ts';
 import { type HostWorkload, hostWorkload, WAIT_FOR_GO } from '../../helpers/host-workload.ts';
 import { startPooler } from '../../helpers/pooler.ts';
-import { type TestDatabase, testDatabase } from '../../helpers/postgres.ts';
+import { testDatabase } from '../../helpers/postgres.ts';
 
-let docker: TestEngine;
-let database: TestDatabase;
-
-before(async () => {
-  docker = await testEngine();
-  database = await testDatabase();
-});
+const docker = await testEngine();
+const database = await testDatabase();
 after(async () => docker.removeAll());
 
 async function freshHost(
