@@ -51,9 +51,14 @@ export interface Stack {
   /** Runs one `refloat` command with `--json` against this control plane. */
   refloat(args: readonly string[], environment?: Record<string, string>): Promise<CommandEnd>;
   createWorkload(config: Partial<WorkloadConfigInput>): Promise<{ id: string; name: string }>;
+  /** Waits until nothing of a workload is under way. */
+  settled(workloadId: string): Promise<void>;
   /** Waits for the end of an intent. */
   finished(intentId: string): Promise<Answer['body']>;
 }
+
+/** What is needed of an engine; tests that restart theirs bring their own. */
+export type StackEngine = Pick<TestEngine, 'dockerHost' | 'image' | 'ownWorkload'>;
 
 export interface RunningAgent {
   readonly pid: number;
@@ -64,7 +69,7 @@ export interface RunningAgent {
 }
 
 /** Starts the control plane and enrolls this machine; no agent runs yet. */
-export async function startStack(engine: TestEngine): Promise<Stack> {
+export async function startStack(engine: StackEngine): Promise<Stack> {
   const root = mkdtempSync(join(tmpdir(), 'rfs-'));
   const database = await testDatabase({ empty: true });
   const [stateDir, volumeBase, allowedRoot] = [join(root, 'state'), join(root, 'srv'), join(root, 'allowed')];
@@ -179,6 +184,10 @@ export async function startStack(engine: TestEngine): Promise<Stack> {
       assert.equal(status, 201, JSON.stringify(created));
       engine.ownWorkload(created.id);
       return { id: created.id, name };
+    },
+    async settled(workloadId) {
+      const { body } = await stack.call('GET', `/api/intents?workloadId=${workloadId}`);
+      for (const { id } of body.intents) await stack.finished(id);
     },
     async finished(intentId) {
       for (const deadline = Date.now() + DEADLINE_MS; ; await delay(20)) {

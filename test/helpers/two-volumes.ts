@@ -39,7 +39,7 @@ const FILL = `set -e; cd "$1"; find . -mindepth 1 -delete
 
 export async function twoVolumes(
   stack: Stack,
-  engine: TestEngine,
+  engine: Pick<TestEngine, 'mine'>,
   config: Partial<WorkloadConfigInput> = {},
 ): Promise<TwoVolumes> {
   const { id, name } = await stack.createWorkload({
