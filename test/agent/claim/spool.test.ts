@@ -1,0 +1,85 @@
+/** What waits for Postgres survives crashes: order, numbering, torn lines. */
+import assert from 'node:assert/strict';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, truncateSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, test } from 'node:test';
+import { listSpools, Spool } from '../../../agent/claim/spool.ts';
+import { newId } from '../../../db/ids.ts';
+import type { Outcome } from '../../../db/results.ts';
+
+let stateDir: string;
+const intentId = newId();
+const DONE: Outcome = { state: 'succeeded', result: null, error: null };
+const now = new Date('2026-01-01T00:00:00Z');
+const numbers = (spool: Spool) =>
+  spool.undelivered.map(({ item }) => (item.type === 'event' ? item.event.seq : item.type));
+
+beforeEach(() => {
+  stateDir = mkdtempSync(join(tmpdir(), 'rfsp-'));
+});
+afterEach(() => rmSync(stateDir, { recursive: true, force: true }));
+
+function reopened(spool: Spool): Spool {
+  spool.close();
+  return Spool.open(stateDir, intentId);
+}
+
+test('items come back in order, numbered on where they stopped, and what was delivered does not', () => {
+  let spool = Spool.open(stateDir, intentId);
+  spool.hold(3, 10);
+  spool.emit('step', { step: 'a' }, now);
+  spool.emit('step', { step: 'b' }, now);
+  spool.delivered(1);
+  spool = reopened(spool);
+  assert.equal(spool.leaseEpoch, 3);
+  assert.deepEqual(numbers(spool), [12]);
+  spool.hold(4, 11);
+  spool.emit('step', { step: 'c' }, now);
+  spool.append({ type: 'finish', outcome: DONE });
+  spool = reopened(spool);
+  assert.equal(spool.leaseEpoch, 4);
+  assert.deepEqual(numbers(spool), [12, 13, 'finish']);
+  assert.deepEqual(spool.outcome, DONE);
+  spool.remove();
+  assert.deepEqual(listSpools(stateDir), []);
+});
+
+test('a torn last line is dropped and its number is used again; every length of it', () => {
+  const spool = Spool.open(stateDir, intentId);
+  spool.hold(1, 0);
+  spool.emit('step', { step: 'a' }, now);
+  const whole = readFileSync(spool.path).length;
+  spool.emit('step', { step: 'b' }, now);
+  const both = readFileSync(spool.path).length;
+  spool.close();
+  for (let length = both - 1; length >= whole; length--) {
+    truncateSync(spool.path, length);
+    const again = Spool.open(stateDir, intentId);
+    assert.deepEqual(numbers(again), [1], `cut to ${length} bytes`);
+    again.close();
+  }
+  const again = Spool.open(stateDir, intentId);
+  again.emit('step', { step: 'other' }, now);
+  assert.deepEqual(numbers(reopened(again)), [1, 2]);
+});
+
+test('a line that the disk spoiled does not keep the others from being delivered', () => {
+  let spool = Spool.open(stateDir, intentId);
+  spool.hold(1, 0);
+  spool.emit('step', { step: 'a' }, now);
+  appendFileSync(spool.path, '\u0000\u0001garbage\n');
+  spool.append({ type: 'finish', outcome: DONE });
+  spool = reopened(spool);
+  assert.deepEqual(numbers(spool), [1, 'finish']);
+  spool.close();
+});
+
+test('a disk that takes no more writes silences nothing while the agent runs', () => {
+  const spool = Spool.open(stateDir, intentId);
+  spool.hold(1, 0);
+  spool.close();
+  spool.emit('step', { step: 'a' }, now);
+  spool.append({ type: 'finish', outcome: DONE });
+  assert.deepEqual(numbers(spool), [1, 'finish']);
+});
