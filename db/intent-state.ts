@@ -27,7 +27,7 @@ export const EXCLUSIVE_KINDS = [
   'delete',
 ] as const satisfies readonly IntentKind[];
 
-export const TRANSITIONS = {
+const TRANSITIONS = {
   pending: ['claimed', 'cancelled', 'failed'],
   claimed: ['running', 'succeeded', 'failed', 'rolled_back', 'cancelled', 'stuck'],
   running: ['succeeded', 'failed', 'rolled_back', 'cancelled', 'stuck'],
@@ -43,16 +43,7 @@ export function canMove(from: IntentState, to: IntentState): boolean {
   return (TRANSITIONS[from] as readonly IntentState[]).includes(to);
 }
 
-/** Throws on a transition that is not in the table. */
-export function assertMove(from: IntentState, to: IntentState): void {
-  if (!canMove(from, to)) throw new Error(`an intent cannot go from ${from} to ${to}`);
-}
-
 /** No further work happens on its own; `stuck` waits for a person. */
 export function isOver(state: IntentState): boolean {
   return TRANSITIONS[state].length === 0 || state === 'stuck';
-}
-
-export function isIntentState(text: string): text is IntentState {
-  return (INTENT_STATES as readonly string[]).includes(text);
 }

@@ -34,7 +34,7 @@ export function* walkTree(dirs: DirFds, skips: Skips): Generator<WalkItem> {
   const rootStat = statx(dirs.root, EMPTY_NAME);
   yield { path: '', kind: 'directory', stat: rootStat, target: '' };
   const links = new Map<string, { path: string; left: number }>();
-  const stack: Level[] = [{ path: '', names: listNames(dirs, ''), next: 0 }];
+  const stack: Level[] = [{ path: '', names: volumeNames(dirs, rootStat, skips), next: 0 }];
   for (let level = stack.at(-1); level !== undefined; level = stack.at(-1)) {
     const name = level.names[level.next];
     if (name === undefined) {
@@ -64,6 +64,21 @@ export function* walkTree(dirs: DirFds, skips: Skips): Generator<WalkItem> {
     else yield fileOrLink(path, stat, links);
   }
 }
+
+/**
+ * What a volume's root holds of the volume. Not: trees that the agent keeps inside a mount point for an undo, and the
+ * directory that a file system keeps for itself at its root.
+ */
+function volumeNames(dirs: DirFds, root: Stat, skips: Skips): string[] {
+  const isMountPoint = statx(dirs.root, cString('..')).mountId !== root.mountId;
+  return listNames(dirs, '').filter((name) => {
+    if (isMountPoint && name === 'lost+found') skips.add(name, 'file-system');
+    return !OWN_NAME.test(name) && !(isMountPoint && name === 'lost+found');
+  });
+}
+
+/** See the restore's private directories. */
+const OWN_NAME = /^\.refloat-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 function fileOrLink(path: string, stat: Stat, links: Map<string, { path: string; left: number }>): WalkItem {
   if (stat.nlink < 2) return { path, kind: 'file', stat, target: '' };

@@ -23,7 +23,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { RefloatError } from '../../db/errors.ts';
-import { exchangePaths, renameWithoutReplacing, syncFileSystemOf } from './native.ts';
+import { exchangePaths, renameWithoutReplacing } from './native.ts';
 
 /** Makes names that were added to or removed from a directory durable. */
 export function syncDirectory(path: string): void {
@@ -45,16 +45,6 @@ export function syncDescriptor(fd: number, path: string): void {
       disposition: 'fail',
       cause,
     });
-  }
-}
-
-/** Writes everything of the file system that holds `path` to the disk, once, instead of file by file. */
-export function syncFileSystem(path: string): void {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
-  try {
-    syncFileSystemOf(fd, path);
-  } finally {
-    closeSync(fd);
   }
 }
 

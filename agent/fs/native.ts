@@ -7,7 +7,6 @@ const libc = koffi.load('libc.so.6');
 const renameat2 = libc.func(
   'int renameat2(int olddirfd, const void *oldpath, int newdirfd, const void *newpath, unsigned int flags)',
 );
-const syncfs = libc.func('int syncfs(int fd)');
 const flock = libc.func('int flock(int fd, int operation)');
 
 const AT_FDCWD = -100;
@@ -35,11 +34,6 @@ export function renameWithoutReplacing(from: Buffer, to: Buffer): void {
 
 function terminated(path: Buffer): Buffer {
   return Buffer.concat([path, Buffer.alloc(1)]);
-}
-
-/** Writes everything of the file system that `fd` lies on to the disk (syncfs(2)); reports write-back errors since the fd was opened. */
-export function syncFileSystemOf(fd: number, path: string): void {
-  check(syncfs(fd) as number, 'syncfs', path);
 }
 
 /** Takes an exclusive flock(2) without waiting; false if somebody else holds it. It ends with the process. */

@@ -14,7 +14,7 @@ import { exchangePairBack, exchangePairForward, type Pair, probePair } from './e
 import type { Exchange, ExchangedName, Target } from './facts.ts';
 
 /** Directories at the top of a volume that belong to the agent, or to the file system, and never change places. */
-export function staysInPlace(name: Buffer): boolean {
+function staysInPlace(name: Buffer): boolean {
   const text = name.toString('latin1');
   return text.startsWith('.refloat-') || text === 'lost+found';
 }

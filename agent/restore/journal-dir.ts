@@ -17,7 +17,7 @@ export interface JournalEntry {
   readonly damage: RefloatError | null;
 }
 
-export function journalDirectory(stateDir: string): string {
+function journalDirectory(stateDir: string): string {
   return join(stateDir, 'journal');
 }
 

@@ -231,6 +231,12 @@ test('a volume that is a mount point is restored and undone in place', async () 
     const restore = await workload.restored(snapshot);
     assert.deepEqual(compareTrees(good, visible()), []);
     const again = await workload.capture();
+    const listing = execFileSync(
+      'bash',
+      ['-c', 'zstd -dc "$1"/data.tar.zst | tar -t', 'bash', join(stack.stateDir, 'snapshots', again)],
+      { encoding: 'utf8' },
+    );
+    assert.ok(!listing.includes('.refloat-'), 'the held tree is not captured as the volume’s');
     const undo = await workload.undo(restore.id);
     assert.deepEqual(compareTrees(bad, visible()), []);
     // A capture while a previous tree is held inside the mount point has the volume's own data only.

@@ -9,9 +9,10 @@ import { findOutsiders } from '../../deploy/outsiders.ts';
 import { pickImage } from '../../deploy/pick-image.ts';
 import { recordContainers } from '../../deploy/quiesce.ts';
 import type { AgentDeps } from '../../deps.ts';
-import { isInside, resolveVolume } from '../../fs/volume-path.ts';
+import { resolveVolume } from '../../fs/volume-path.ts';
 import type { ClaimedIntent } from '../../intents/claimed-intent.ts';
 import { assertNothingUnfinished } from '../../restore/journal-dir.ts';
+import { overlapRefusals } from '../../restore/plan.ts';
 import type { Step } from '../../restore/saga.ts';
 import { refuse } from '../../restore/steps/preflight.ts';
 import type { SnapshotSource } from '../../snapshots/create-snapshot.ts';
@@ -86,30 +87,11 @@ async function resolveAll(
       refusals.push(toRefloatError(thrown));
     }
   }
-  refusals.push(...overlaps(volumes));
+  refusals.push(...overlapRefusals(volumes.map(({ name, path }) => ({ name, live: path }))));
   return { volumes, refusals };
 }
 
 /** A restore could not tell which volume a file belongs to, so such a snapshot is not made. */
-function overlaps(volumes: readonly SnapshotSource[]): RefloatError[] {
-  return volumes.flatMap((a, index) =>
-    volumes
-      .slice(index + 1)
-      .filter((b) => a.path === b.path || isInside(a.path, b.path) || isInside(b.path, a.path))
-      .map(
-        (b) =>
-          new RefloatError(
-            'VOLUMES_OVERLAP',
-            `the volumes "${a.name}" (${a.path}) and "${b.name}" (${b.path}) overlap`,
-            {
-              hint: 'Give each volume a directory of its own, none inside another.',
-              details: { volumes: [a.name, b.name] },
-            },
-          ),
-      ),
-  );
-}
-
 function notThere(volume: string, live: string): RefloatError {
   return new RefloatError('SOURCE_MISSING', `volume "${volume}": there is no directory ${live}`, {
     hint: 'Deploy the workload once, so that it has data.',

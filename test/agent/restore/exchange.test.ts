@@ -144,8 +144,10 @@ test('a mount point keeps its place: its entries change places, from every point
     const visible = (path: string) =>
       new Map([...snapshotTree(path)].filter(([name]) => !/^(\.refloat-x|lost\+found)(\/|$)/.test(name)));
     const [old, fresh] = [visible(wanted.live), visible(wanted.staging)];
-    const isOld = () => compareTrees(old, visible(wanted.live)).length === 0 && compareTrees(fresh, visible(wanted.staging)).length === 0;
-    const isNew = () => compareTrees(fresh, visible(wanted.live)).length === 0 && compareTrees(old, visible(wanted.staging)).length === 0;
+    const isOld = () =>
+      compareTrees(old, visible(wanted.live)).length === 0 && compareTrees(fresh, visible(wanted.staging)).length === 0;
+    const isNew = () =>
+      compareTrees(fresh, visible(wanted.live)).length === 0 && compareTrees(old, visible(wanted.staging)).length === 0;
     assert.ok(isOld());
     for (let done = 0; done <= exchange.names.length; done++) {
       exchangeForward({ ...exchange, names: exchange.names.slice(0, done) });
