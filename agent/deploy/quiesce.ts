@@ -117,11 +117,12 @@ export async function resumeOne(engine: Engine, container: Resumable): Promise<b
 async function start(engine: Engine, container: Resumable): Promise<void> {
   // Docker does not start a paused container; it is paused when an earlier run came this far.
   const isBack = container.state === 'paused' && (await engine.inspect(container.id))?.state === 'paused';
-  // Both at once, since the policy is not worth any downtime.
-  await allToTheEnd([
-    isBack ? Promise.resolve() : engine.start(container.id),
-    engine.setRestartPolicy(container.id, container.restartPolicy),
-  ]);
+  // The policy after the start: setting it takes Docker's lock of the container, and with it some of the downtime.
+  try {
+    if (!isBack) await engine.start(container.id);
+  } finally {
+    await engine.setRestartPolicy(container.id, container.restartPolicy);
+  }
   if (container.state === 'paused') {
     if (!isBack) await engine.pause(container.id);
     return;

@@ -29,9 +29,11 @@ const SHAPES: readonly Shape[] = [
   { name: '5 volumes', volumes: 5, fill: (directory) => randomFile(join(directory, 'file'), 1) },
 ];
 
+/** Downtimes in ms; each stop and start was measured right before what it is compared with. */
 interface Pair {
   readonly plain: number;
   readonly restore: number;
+  readonly plainBeforeUndo: number;
   readonly undo: number;
   readonly tar: number;
 }
@@ -43,7 +45,7 @@ interface Row {
 
 export async function main(args: readonly string[]): Promise<void> {
   const option = (name: string): string | undefined => (args.includes(name) ? args[args.indexOf(name) + 1] : undefined);
-  const pairs = Number(option('--pairs') ?? 5);
+  const pairs = Number(option('--pairs') ?? 7);
   const only = option('--shape');
   const shapes = SHAPES.filter(({ name }) => only === undefined || name.includes(only));
   if (!Number.isInteger(pairs) || pairs < 1 || shapes.length === 0)
@@ -121,14 +123,15 @@ async function measure(
     const restore = await quiet(async () => {
       restored = (await api.intent(`${path}/snapshots/${snapshotId}/restore`, {}, confirm)).id;
     });
+    const plainBeforeUndo = await quiet(stopAndStart);
     const undo = await quiet(() => api.intent(`/api/intents/${restored}/undo`, {}, confirm));
     const tar = await quiet(() => withoutRefloat(stage, container, volumes, join(stage.root, name), archive));
     const still = await engine.inspect(container);
     if (still?.state !== 'running') throw new Error('the container is not the same any more');
     await prune(stage, path);
-    measured.push({ plain, restore, undo, tar });
+    measured.push({ plain, restore, plainBeforeUndo, undo, tar });
     say(
-      `${shape.name}: pair ${pair} of ${pairs}: plain ${ms(plain)}, restore ${ms(restore)}, undo ${ms(undo)}, tar ${ms(tar)}`,
+      `${shape.name}: pair ${pair} of ${pairs}: plain ${ms(plain)}, restore ${ms(restore)}, plain ${ms(plainBeforeUndo)}, undo ${ms(undo)}, tar ${ms(tar)}`,
     );
   }
   await rm(archive);
@@ -170,17 +173,17 @@ function table(rows: readonly Row[]): string {
   const header = ['data', 'pairs', 'stop+start', 'restore', 'ratio', 'undo', 'ratio', 'stop, tar -x, start', 'ratio'];
   const lines = rows.map(({ shape, pairs }) => {
     const of = (pick: (pair: Pair) => number): number => median(pairs.map(pick));
-    const ratio = (pick: (pair: Pair) => number): string => of((pair) => pick(pair) / pair.plain).toFixed(2);
+    const ratio = (pick: (pair: Pair) => number): string => of(pick).toFixed(2);
     return [
       shape,
       String(pairs.length),
-      ms(of((pair) => pair.plain)),
+      ms(of((pair) => (pair.plain + pair.plainBeforeUndo) / 2)),
       ms(of((pair) => pair.restore)),
-      ratio((pair) => pair.restore),
+      ratio((pair) => pair.restore / pair.plain),
       ms(of((pair) => pair.undo)),
-      ratio((pair) => pair.undo),
+      ratio((pair) => pair.undo / pair.plainBeforeUndo),
       ms(of((pair) => pair.tar)),
-      ratio((pair) => pair.tar),
+      ratio((pair) => pair.tar / pair.plain),
     ];
   });
   const widths = header.map((title, column) =>
@@ -191,7 +194,7 @@ function table(rows: readonly Row[]): string {
       .map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)))
       .join('  '),
   );
-  return `Downtime seen from outside; medians; ratios are to the stop and start of the same pair.\n${text.join('\n')}\n`;
+  return `Downtime seen from outside; medians; ratios are medians too, each to a plain stop and start right before.\n${text.join('\n')}\n`;
 }
 
 function median(values: readonly number[]): number {

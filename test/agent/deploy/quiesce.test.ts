@@ -149,7 +149,12 @@ test('a container that cannot be started is named, and the others run', async ()
       mounts: [{ type: 'bind', source: '/nowhere/at/all', target: '/x', readOnly: false }],
     }),
   );
-  const bad = await real.create({ name: `bad-${id.slice(-8)}`, labels: label, command: ['/no/such/program'] });
+  const bad = await real.create({
+    name: `bad-${id.slice(-8)}`,
+    labels: label,
+    command: ['/no/such/program'],
+    restartPolicy: UNLESS,
+  });
   const before = (await recordContainers(engine, id)).map((one) => ({ ...one, active: true }));
   await quiesce(engine, before, 5);
   await assert.rejects(resume(engine, before), (error: RefloatError) => {
@@ -158,6 +163,7 @@ test('a container that cannot be started is named, and the others run', async ()
     return true;
   });
   assert.equal((await engine.inspect(bad))?.active, false);
+  assert.deepEqual((await engine.inspect(bad))?.restartPolicy, UNLESS);
   assert.equal((await engine.inspect(before.find(({ name }) => name.startsWith('a-'))?.id ?? ''))?.state, 'running');
 });
 
