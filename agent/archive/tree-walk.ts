@@ -70,7 +70,7 @@ export function* walkTree(dirs: DirFds, skips: Skips): Generator<WalkItem> {
  * directory that a file system keeps for itself at its root.
  */
 function volumeNames(dirs: DirFds, root: Stat, skips: Skips): string[] {
-  const isMountPoint = statx(dirs.root, cString('..')).mountId !== root.mountId;
+  const isMountPoint = statx(dirs.root, cString('..')).mount !== root.mount;
   return listNames(dirs, '').filter((name) => {
     if (isMountPoint && name === 'lost+found') skips.add(name, 'file-system');
     return !OWN_NAME.test(name) && !(isMountPoint && name === 'lost+found');
