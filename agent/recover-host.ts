@@ -45,7 +45,7 @@ function spoolOutcome(spool: Spool, { outcome, error }: Recovered): void {
 
 async function repairDeploys(deps: AgentDeps): Promise<RecoveredHost['repaired']> {
   const repaired: { workloadId: string; error: RefloatError | null }[] = [];
-  for (const workloadId of await findDeploysToRepair(deps.engine)) {
+  for (const workloadId of await findDeploysToRepair(deps.engine, deps.config.hostId)) {
     try {
       const done = await deps.locks.withWorkloadLock(workloadId, (lock) => repairDeploy(deps, lock, workloadId));
       deps.log.info({ workloadId, ...done }, 'an unfinished deploy was put right');

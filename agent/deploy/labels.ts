@@ -6,6 +6,8 @@ export const WORKLOAD_LABEL = 'refloat.workload';
 export const SPEC_LABEL = 'refloat.spec';
 /** The intent that created the container. */
 export const INTENT_LABEL = 'refloat.intent';
+/** The host whose agent is responsible: two agents on one engine leave each other's unfinished deploys alone. */
+export const HOST_LABEL = 'refloat.host';
 /** The image reference, for display: the container itself is pinned to an image id. */
 export const IMAGE_LABEL = 'refloat.image';
 

@@ -3,7 +3,7 @@ import { RefloatError } from '../../db/errors.ts';
 import type { WorkloadConfig } from '../../db/workload.ts';
 import type { ContainerSpec, RestartPolicy } from '../docker/engine.ts';
 import type { WorkloadRef } from '../intents/claimed-intent.ts';
-import { IMAGE_LABEL, INTENT_LABEL, SPEC_LABEL, WORKLOAD_LABEL } from './labels.ts';
+import { HOST_LABEL, IMAGE_LABEL, INTENT_LABEL, SPEC_LABEL, WORKLOAD_LABEL } from './labels.ts';
 import { specHash } from './spec-hash.ts';
 
 export interface PlanInput {
@@ -34,6 +34,7 @@ export function planContainers(input: PlanInput): ContainerSpec[] {
       [WORKLOAD_LABEL]: input.workload.id,
       [SPEC_LABEL]: specHash(config),
       [INTENT_LABEL]: input.intentId,
+      [HOST_LABEL]: config.hostId,
       [IMAGE_LABEL]: input.image,
     },
     network: config.network,

@@ -9,7 +9,7 @@
 import { RefloatError, toRefloatError } from '../../db/errors.ts';
 import type { ContainerInfo, Engine } from '../docker/engine.ts';
 import { about, aboutUnlessGone, allToTheEnd } from './container-error.ts';
-import { INTENT_LABEL, WORKLOAD_LABEL } from './labels.ts';
+import { HOST_LABEL, INTENT_LABEL, WORKLOAD_LABEL } from './labels.ts';
 import { quiesce, record, resumeOne } from './quiesce.ts';
 import type { RedeployDeps } from './redeploy.ts';
 import { intentMark, parseSetAside, type SetAside } from './set-aside.ts';
@@ -24,12 +24,19 @@ interface Aside {
   readonly was: SetAside;
 }
 
-/** Workloads of which a deploy left containers aside; recovery repairs each under its lock. */
-export async function findDeploysToRepair(engine: Engine): Promise<string[]> {
-  const ids = (await engine.list())
-    .map((container) => parseSetAside(container.name))
-    .filter((was) => was?.by === 'deploy');
-  return [...new Set(ids.map((was) => was?.workloadId ?? ''))];
+/**
+ * Workloads of which a deploy left containers aside; recovery repairs each under its lock.
+ * @param hostId this host; containers of another host's agent on the same engine are left alone. Undefined: all
+ */
+export async function findDeploysToRepair(engine: Engine, hostId: string | undefined): Promise<string[]> {
+  const found = new Set<string>();
+  for (const container of await engine.list()) {
+    const was = parseSetAside(container.name);
+    const host = container.labels[HOST_LABEL];
+    const isOurs = hostId === undefined || host === undefined || host === hostId;
+    if (was?.by === 'deploy' && isOurs) found.add(was.workloadId);
+  }
+  return [...found];
 }
 
 export interface Repaired {

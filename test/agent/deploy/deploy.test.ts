@@ -193,9 +193,10 @@ test('a crash between any two calls of a deploy: repair gives all old containers
     const fresh = alive.filter((one) => one.labels['refloat.intent'] === intentId);
     assert.ok(fresh.length === 0 || fresh.length === alive.length, `cut at ${at}: ${alive.map(({ name }) => name)}`);
     assert.deepEqual(
-      await findDeploysToRepair(engine),
+      await findDeploysToRepair(engine, workload.workload.config.hostId),
       (await real.mine()).some((one) => one.name.includes('.refloat-deploy-')) ? [workload.workload.id] : [],
     );
+    assert.deepEqual(await findDeploysToRepair(engine, newId()), [], 'another host’s agent would repair it');
     await locked(workload.workload.id, (lock) => repairDeploy({ engine }, lock, workload.workload.id));
     const containers = await real.mine();
     assert.equal(containers.length, 2, `cut at ${at}: ${containers.map(({ name }) => name)}`);

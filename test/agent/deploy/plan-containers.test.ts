@@ -79,6 +79,7 @@ test('a plan holds everything of the configuration', () => {
     'refloat.workload': workload.id,
     'refloat.spec': specHash(workload.config),
     'refloat.intent': 'i',
+    'refloat.host': HOST_ID,
     'refloat.image': 'postgres:17',
   });
   assert.throws(
