@@ -58,7 +58,8 @@ export function spawnRefloat(args: readonly string[], env: Readonly<Record<strin
   const output = { stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => (output.stdout += chunk));
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => (output.stderr += chunk));
-  const exited = once(child, 'close').then(([code, signal]) => {
+  // Not `close`: an agent that outlives its starter keeps the pipe of standard error open.
+  const exited = once(child, 'exit').then(([code, signal]) => {
     running.delete(child);
     return { code: code as number | null, signal: signal as NodeJS.Signals | null };
   });
@@ -106,8 +107,10 @@ export async function runRefloat(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): Promise<RefloatEnd> {
-  const { output, exited } = spawnRefloat(args, env);
+  const { child, output, exited } = spawnRefloat(args, env);
+  const closed = once(child, 'close');
   const { code } = await exited;
+  await closed;
   const last = output.stdout.trim().split('\n').at(-1) ?? '';
   return { code, ...output, json: last.startsWith('{') ? JSON.parse(last) : undefined };
 }
