@@ -74,7 +74,7 @@ export class AgentDatabase {
 
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#connection.close();
+    await endWithin(this.#connection.sql, 2000);
   }
 
   #connect(): Connection {
@@ -90,8 +90,18 @@ export class AgentDatabase {
   #replace(connection: Connection): void {
     if (this.#connection !== connection || this.#closed) return;
     this.#connection = this.#connect();
-    void connection.sql.end({ timeout: 0 }).catch(() => undefined);
+    void endWithin(connection.sql, 0);
   }
+}
+
+/** Ends a client's connections. The driver's own `end` can wait for ever for one that it lost: it is not waited for. */
+export async function endWithin(sql: { end(options: { timeout: number }): Promise<void> }, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms + 500);
+  });
+  await Promise.race([sql.end({ timeout: ms / 1000 }).catch(() => undefined), late]);
+  clearTimeout(timer);
 }
 
 /** What a database error means to the agent. */

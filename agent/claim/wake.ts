@@ -7,7 +7,7 @@
  */
 import type { Logger } from 'pino';
 import postgres from 'postgres';
-import { asRefloatError } from './agent-database.ts';
+import { asRefloatError, endWithin } from './agent-database.ts';
 import { Backoff } from './backoff.ts';
 import { Bell } from './bell.ts';
 
@@ -62,7 +62,7 @@ export class Wake {
         this.#log.debug({ error: asRefloatError(thrown).toJSON() }, 'LISTEN failed; polling meanwhile');
       } finally {
         this.#works = false;
-        await sql.end({ timeout: 0 }).catch(() => undefined);
+        await endWithin(sql, 0);
       }
       await backoff.pause(this.#stop.signal);
     }

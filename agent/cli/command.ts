@@ -60,6 +60,8 @@ export async function runCommand(
     printError(json, error);
     process.exitCode = exitCodeOf(error);
   }
+  // The work is over; a socket that the database's driver lost sight of must not keep the process.
+  process.exit();
 }
 
 export function printError(json: boolean, error: RefloatError): void {

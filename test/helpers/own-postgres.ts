@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
+import { endWithin } from '../../agent/claim/agent-database.ts';
 import { connect } from '../../db/client.ts';
 import { migrate } from '../../db/migrate.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../functions/cli/embedded-postgres.ts';
@@ -27,7 +28,7 @@ export async function ownDatabase(): Promise<OwnDatabase> {
     server = null;
   };
   const drop = async (): Promise<void> => {
-    await connection.close();
+    await endWithin(connection.sql, 1000);
     await stop();
     rmSync(directory, { recursive: true, force: true });
   };

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { afterEach, describe, test } from 'node:test';
 import type { WorkloadConfigInput } from '../../../db/workload.ts';
 import { agentPlace, startAgent } from '../../helpers/agent.ts';
 import { testEngine } from '../../helpers/engine.ts';
@@ -16,9 +16,7 @@ const database = await testDatabase();
 const host = await enrolledHost(database);
 const place = await agentPlace({ DOCKER_HOST: docker.dockerHost, REFLOAT_AGENT_DATABASE_URL: host.url });
 await startAgent(place.env);
-after(async () => {
-  await docker.removeAll();
-});
+afterEach(() => docker.removeAll());
 
 const workload = (more: Partial<WorkloadConfigInput> = {}) => hostWorkload(docker, host, place, more);
 

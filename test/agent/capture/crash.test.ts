@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { afterEach, test } from 'node:test';
 import { compose } from '../../../agent/compose.ts';
 import { parseConfig } from '../../../agent/config.ts';
 import { recoverHost } from '../../../agent/recover-host.ts';
@@ -21,7 +21,7 @@ const docker = await testEngine();
 const database = await testDatabase();
 const host = await enrolledHost(database);
 const place = await agentPlace({ DOCKER_HOST: docker.dockerHost, REFLOAT_AGENT_DATABASE_URL: host.url });
-after(async () => docker.removeAll());
+afterEach(() => docker.removeAll());
 
 /** Every point of the first sweep; of the others those between freezing and running again, where the ways differ. */
 const SWEEPS = [

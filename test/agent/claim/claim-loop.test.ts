@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { afterEach, describe, test } from 'node:test';
 import { type AgentPlace, agentCommand, agentPlace, startAgent } from '../../helpers/agent.ts';
 import { testEngine } from '../../helpers/engine.ts';
 import { enrolledHost, type TestHost, waitFor } from '../../helpers/host.ts';
@@ -12,7 +12,7 @@ import { testDatabase } from '../../helpers/postgres.ts';
 
 const docker = await testEngine();
 const database = await testDatabase();
-after(async () => docker.removeAll());
+afterEach(() => docker.removeAll());
 
 async function freshHost(
   via: (url: string) => Promise<string> = async (url) => url,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { afterEach, test } from 'node:test';
 import { agentCommand, agentPlace, startAgent, startAgentCommand } from '../../helpers/agent.ts';
 import { testEngine } from '../../helpers/engine.ts';
 import { enrolledHost, type IntentRow, waitFor } from '../../helpers/host.ts';
@@ -13,7 +13,7 @@ const docker = await testEngine();
 const database = await ownDatabase();
 const host = await enrolledHost(database);
 const place = await agentPlace({ DOCKER_HOST: docker.dockerHost, REFLOAT_AGENT_DATABASE_URL: host.url });
-after(async () => docker.removeAll());
+afterEach(() => docker.removeAll());
 
 async function beginCapture(): Promise<{ workload: HostWorkload; id: string; go: () => void }> {
   const workload = await hostWorkload(docker, host, place, { hooks: { beforeCapture: WAIT_FOR_GO } });
@@ -98,8 +98,8 @@ test('the agent is killed between two deliveries: nothing is lost, and nothing a
     'deliver-after:finish#1',
   ]) {
     const agent = await startAgent({ ...place.env, REFLOAT_CRASH_AT: point });
-    const { id, go } = await beginCapture();
-    go();
+    const workload = await hostWorkload(docker, host, place);
+    const id = await host.addIntent('capture', workload.id);
     await agent.crashed();
     const next = await startAgent(place.env);
     const row = await host.ended(id);
