@@ -92,7 +92,7 @@ function childProgram(): string {
   return self.endsWith('.ts') ? fileURLToPath(new URL('./child-main.ts', import.meta.url)) : self;
 }
 
-/** The heap's bound; buffers come on top. */
+/** The heap's bound; buffers come on top. A directory of a million names fits. */
 const HEAP_MIB = 160;
 
 async function runChild(request: ChildRequest, { signal, onProgress }: Watch): Promise<ArchiveSummary | Measure> {

@@ -7,6 +7,8 @@ export class ByteQueue {
   readonly #source: AsyncIterator<Buffer>;
   #chunk: Buffer = Buffer.alloc(0);
   #position = 0;
+  /** What follows the current chunk, if it was split. */
+  #after: Buffer | null = null;
   #ended = false;
 
   constructor(source: AsyncIterator<Buffer>) {
@@ -18,20 +20,32 @@ export class ByteQueue {
     return this.#chunk.length - this.#position;
   }
 
-  /** Waits until `count` bytes can be read; false when the source ends before. */
+  /** Waits until `count` bytes can be read in one piece; false when the source ends before. */
   async need(count: number): Promise<boolean> {
     while (this.available < count) {
-      if (this.#ended) return false;
-      const step = await this.#source.next();
-      if (step.done === true) {
-        this.#ended = true;
-        return false;
-      }
+      const next = this.#after ?? (await this.#pull());
+      this.#after = null;
+      if (next === null) return false;
       const rest = this.available;
-      this.#chunk = rest === 0 ? step.value : Buffer.concat([this.#chunk.subarray(this.#position), step.value]);
+      if (rest === 0) {
+        this.#chunk = next;
+      } else {
+        // Only what is asked for is copied together; the rest of the chunk stays where it is.
+        const missing = Math.min(count - rest, next.length);
+        this.#chunk = Buffer.concat([this.#chunk.subarray(this.#position), next.subarray(0, missing)]);
+        this.#after = missing < next.length ? next.subarray(missing) : null;
+      }
       this.#position = 0;
     }
     return true;
+  }
+
+  async #pull(): Promise<Buffer | null> {
+    if (this.#ended) return null;
+    const step = await this.#source.next();
+    if (step.done !== true) return step.value;
+    this.#ended = true;
+    return null;
   }
 
   /** Valid until the next call of `need`. */

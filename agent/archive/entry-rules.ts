@@ -102,7 +102,7 @@ export class EntryRules {
     return this.#index.get('') === 'directory';
   }
 
-  #admitParents(path: string, name: Buffer): string[] {
+  #admitParents(path: string, name: string): string[] {
     const slash = path.lastIndexOf('/');
     const parent = slash < 0 ? '' : path.slice(0, slash);
     if (parent === this.#lastParent) return [];
@@ -175,8 +175,8 @@ function checkSymlinkTarget(member: Member): void {
 }
 
 /** The path below the root, '' for the root itself. `.` components say nothing and go; everything else that is odd is refused. */
-export function normalizeName(name: Buffer, directory: boolean, policy: Policy): string {
-  const text = name.toString('latin1');
+export function normalizeName(text: string, directory: boolean, policy: Policy): string {
+  const name = text;
   if (text === '') throw refusal('ARCHIVE_REFUSED', 'empty-name', 'an entry has no name', name);
   if (text.includes('\0')) throw refusal('ARCHIVE_REFUSED', 'nul-in-name', 'a name has a NUL inside', name);
   if (text.startsWith('/')) throw refusal('ARCHIVE_REFUSED', 'absolute-name', 'an entry has an absolute name', name);

@@ -9,7 +9,6 @@ import { closeSync, openSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { RefloatError } from '../../db/errors.ts';
 import { syncDirectory } from '../fs/durable.ts';
-import { syncFileSystemOf } from '../fs/native.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { DEFAULT_MAX_RATIO, type DecodedFile, openArchive } from './decode.ts';
 import { DEFAULT_MAX_BYTES, DEFAULT_MAX_ENTRIES, differentCount, EntryRules } from './entry-rules.ts';
@@ -17,7 +16,7 @@ import type { Metadata } from './file-writer.ts';
 import { refusal } from './refusal.ts';
 import { emptyTree } from './remove-tree.ts';
 import { Skips } from './skips.ts';
-import { O } from './syscalls.ts';
+import { O, SystemCallError, syncfs } from './syscalls.ts';
 import { type Member, TarReader } from './tar-reader.ts';
 import { TreeWriter } from './tree-writer.ts';
 import type { ArchiveSummary, Expected, Limits, Policy } from './types.ts';
@@ -46,7 +45,7 @@ export async function extractArchive(
       const writer = new TreeWriter(root, (path, reason, detail) => skips.add(path, reason, detail));
       try {
         const summary = await readAll(file, request, skips, writer, freeBytes(request.destination), onProgress);
-        syncFileSystemOf(root, request.destination);
+        syncDisk(root);
         syncDirectory(dirname(request.destination));
         return summary;
       } finally {
@@ -81,6 +80,15 @@ function openChecked(request: ReadRequest): DecodedFile {
     throw refusal('ARCHIVE_CHANGED', 'size', `the archive has ${file.archiveBytes} bytes, ${promised} were promised`);
   }
   return file;
+}
+
+function syncDisk(root: number): void {
+  try {
+    syncfs(root);
+  } catch (cause) {
+    if (!(cause instanceof SystemCallError)) throw cause;
+    throw refusal('FILE_SYSTEM_FAILED', 'sync', `the file system could not be synced (${cause.code})`, null, cause);
+  }
 }
 
 function freeBytes(path: string): number {
@@ -169,7 +177,7 @@ async function readMembers({ reader, rules, request, skips, writer, free, onProg
     for (const directory of implied) writer.implied(directory);
     const meta = metadataOf(member);
     if (member.type === 'directory') writer.directory(path, meta, decision.existed);
-    else if (member.type === 'symlink') writer.symlink(path, member.linkName.toString('latin1'), meta);
+    else if (member.type === 'symlink') writer.symlink(path, member.linkName, meta);
     else if (member.type === 'hardlink') writer.hardLink(path, target);
     else {
       // Nothing to wait for as long as the threads keep up: a promise per small file would cost more than the file.

@@ -2,7 +2,7 @@
  * Writes a tar as independent zstd frames, compressed on the thread pool while the next block is being filled.
  *
  * Guarantees: frames with checksum, in order; bounded memory; SHA-256 of what lies on disk; the file is fsynced by `finish`. Every
- * 8 MiB of tar take at least 1/150 on disk (a skippable frame fills up), so that our own archives never meet the extractor's ratio limit.
+ * 4 MiB of tar take at least 1/150 on disk (a skippable frame fills up), so that our own archives never meet the extractor's ratio limit.
  */
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, writeSync } from 'node:fs';
@@ -13,8 +13,8 @@ import { O } from './syscalls.ts';
 
 const compress = promisify(zstdCompress);
 
-/** Large frames cost little size; zstd's own threads work on pieces of this size too. */
-const BLOCK_BYTES = 8 * 1024 * 1024;
+/** Frames of this size cost one part in a thousand; larger ones cost memory. */
+const BLOCK_BYTES = 4 * 1024 * 1024;
 const MAX_IN_FLIGHT = 3;
 const MIN_RATIO = 150;
 const LEVEL = 3;
@@ -72,7 +72,7 @@ export class FrameSink {
     const block = this.#block;
     const used = this.#used;
     const compressed = compress(block.subarray(0, used), {
-      chunkSize: BLOCK_BYTES + 65_536,
+      chunkSize: 1_048_576,
       params: {
         [constants.ZSTD_c_compressionLevel]: LEVEL,
         [constants.ZSTD_c_checksumFlag]: 1,

@@ -13,8 +13,9 @@ export const MAX_ID = 4_294_967_294;
 export interface Header {
   /** A single character; NUL is given as '0'. */
   readonly type: string;
-  readonly name: Buffer;
-  readonly linkName: Buffer;
+  /** Raw bytes as latin1. */
+  readonly name: string;
+  readonly linkName: string;
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
@@ -32,31 +33,37 @@ export function isZeroBlock(block: Buffer): boolean {
 function checksumMatches(block: Buffer): boolean {
   const stored = parseNumber(block, 148, 8);
   if (stored === null) return false;
+  // The field itself counts as eight blanks.
   let unsigned = 256;
   let negative = 0;
-  for (let index = 0; index < BLOCK; index += 1) {
-    if (index >= 148 && index < 156) continue;
-    const byte = block[index] ?? 0;
+  for (let index = 0; index < 148; index += 1) {
+    const byte = block[index] as number;
     unsigned += byte;
-    if (byte >= 0x80) negative += 256;
+    negative += byte & 0x80;
+  }
+  for (let index = 156; index < BLOCK; index += 1) {
+    const byte = block[index] as number;
+    unsigned += byte;
+    negative += byte & 0x80;
   }
   // Some old writers summed signed characters. Both sums protect the same bytes.
-  return stored === unsigned || stored === unsigned - negative;
+  return stored === unsigned || stored === unsigned - 2 * negative;
 }
 
 /** Bytes of a field up to its first NUL. */
-function field(block: Buffer, offset: number, length: number): Buffer {
-  const end = block.indexOf(0, offset);
-  return Buffer.from(block.subarray(offset, end < 0 || end > offset + length ? offset + length : end));
+function field(block: Buffer, offset: number, length: number): string {
+  let end = offset;
+  while (end < offset + length && block[end] !== 0) end += 1;
+  return block.toString('latin1', offset, end);
 }
 
-function fullName(block: Buffer, gnu: boolean, ustar: boolean): Buffer {
+function fullName(block: Buffer, gnu: boolean, ustar: boolean): string {
   const name = field(block, 0, 100);
   if (!ustar || gnu) return name;
   // star keeps 131 bytes of prefix and puts two times and "tar\0" behind it.
   const star = block.toString('latin1', 508, 512) === 'tar\0' && block[475] === 0;
   const prefix = field(block, 345, star ? 131 : 155);
-  return prefix.length === 0 ? name : Buffer.concat([prefix, Buffer.from('/'), name]);
+  return prefix === '' ? name : `${prefix}/${name}`;
 }
 
 /** Throws ARCHIVE_CORRUPT for a bad checksum, ARCHIVE_REFUSED for a malformed field. `block` is not kept. */
@@ -88,7 +95,7 @@ export function parseHeader(block: Buffer): Header {
   };
 }
 
-export function checkId(id: number, name: Buffer): number {
+export function checkId(id: number, name: string): number {
   // -2 is how "nobody" was written by systems with 16-bit ids; like every other negative id it has two readings.
   if (id < 0 || id > MAX_ID) throw refusal('ARCHIVE_REFUSED', 'bad-id', 'an owner or group is out of range', name);
   return id;

@@ -13,8 +13,8 @@ export interface PaxRecord {
 
 const LISTS: ReadonlySet<string> = new Set(['GNU.sparse.offset', 'GNU.sparse.numbytes']);
 
-/** @param entry name to blame, raw bytes */
-export function parsePax(body: Buffer, entry: Buffer): PaxRecord[] {
+/** @param entry name to blame */
+export function parsePax(body: Buffer, entry: string): PaxRecord[] {
   const records: PaxRecord[] = [];
   const seen = new Map<string, Buffer>();
   for (let start = 0; start < body.length; ) {

@@ -56,16 +56,19 @@ export function escapeName(name: Buffer): string {
 
 /**
  * @param rule stable, kebab case; what tests and scripts match on
- * @param entry raw bytes of the entry's name, if one is meant
+ * @param entry raw bytes of the entry's name (a string is latin1), if one is meant
  */
 export function refusal(
   code: ArchiveCode,
   rule: string,
   message: string,
-  entry?: Buffer | null,
+  entry?: Buffer | string | null,
   cause?: unknown,
 ): RefloatError {
-  const shown = entry === undefined || entry === null ? undefined : escapeName(entry);
+  const shown =
+    entry === undefined || entry === null
+      ? undefined
+      : escapeName(typeof entry === 'string' ? Buffer.from(entry, 'latin1') : entry);
   return new RefloatError(code, shown === undefined ? message : `${message}: ${shown}`, {
     hint: HINTS[code],
     disposition: FAILURES.has(code) ? 'fail' : 'refuse',

@@ -17,11 +17,11 @@ export interface SparseMap {
 /** Bounds memory: 16 bytes each. */
 export const MAX_SEGMENTS = 1_000_000;
 
-const malformed = (entry: Buffer): Error =>
+const malformed = (entry: string): Error =>
   refusal('ARCHIVE_REFUSED', 'sparse-map', 'the map of a sparse file is malformed', entry);
 
 /** Checks a map against the bytes that follow in the archive. */
-export function checkSparse(segments: number[], realSize: number, dataBytes: number, entry: Buffer): SparseMap {
+export function checkSparse(segments: number[], realSize: number, dataBytes: number, entry: string): SparseMap {
   if (segments.length % 2 !== 0) throw malformed(entry);
   if (segments.length / 2 > MAX_SEGMENTS)
     throw refusal('ARCHIVE_LIMIT', 'sparse-segments', 'a sparse file has too many segments', entry);
@@ -40,7 +40,7 @@ export function checkSparse(segments: number[], realSize: number, dataBytes: num
 }
 
 /** Reads `count` pairs of 12-byte numbers; stops at the first empty one, after which all must be empty. */
-export function readOldGnuPairs(block: Buffer, offset: number, count: number, into: number[], entry: Buffer): void {
+export function readOldGnuPairs(block: Buffer, offset: number, count: number, into: number[], entry: string): void {
   let ended = false;
   for (let index = 0; index < count; index += 1) {
     const at = offset + index * 24;
@@ -58,14 +58,14 @@ export function readOldGnuPairs(block: Buffer, offset: number, count: number, in
 /** Whether another block of the map follows this header or extension block. */
 export const oldGnuExtended = (block: Buffer, first: boolean): boolean => block[first ? 482 : 504] !== 0;
 
-export function oldGnuRealSize(block: Buffer, entry: Buffer): number {
+export function oldGnuRealSize(block: Buffer, entry: string): number {
   const size = parseNumber(block, 483, 12);
   if (size === null || size < 0) throw malformed(entry);
   return size;
 }
 
 /** Pax 0.1: `offset,length,offset,length`. */
-export function parseSparseList(text: string, entry: Buffer): number[] {
+export function parseSparseList(text: string, entry: string): number[] {
   if (text === '') return [];
   return text.split(',').map((part) => {
     const value = parseDecimal(part);
@@ -77,11 +77,11 @@ export function parseSparseList(text: string, entry: Buffer): number[] {
 /** Pax 1.0: the map leads the data, one decimal per line, padded to whole blocks. Feeds on blocks until it is complete. */
 export class SparseMapReader {
   readonly segments: number[] = [];
-  readonly #entry: Buffer;
+  readonly #entry: string;
   #count = -1;
   #digits = '';
 
-  constructor(entry: Buffer) {
+  constructor(entry: string) {
     this.#entry = entry;
   }
 

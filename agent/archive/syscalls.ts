@@ -79,6 +79,7 @@ const c = {
   lgetxattr: bind<[Buffer, Buffer, Buffer, number]>('int64_t lgetxattr(const void*, const void*, void*, size_t)'),
   lseek: bind<[number, number, number]>('int64_t lseek(int, int64_t, int)'),
   ftruncate: bind<[number, number]>('int ftruncate(int, int64_t)'),
+  syncfs: bind<[number]>('int syncfs(int)'),
   readlinkat: bind<[number, Buffer, Buffer, number]>('int64_t readlinkat(int, const void*, void*, size_t)'),
   statx: bind<[number, Buffer, number, number, Buffer]>('int statx(int, const void*, int, uint32_t, void*)'),
   write: bind<[number, Uint8Array, number]>('int64_t write(int, const void*, size_t)'),
@@ -138,6 +139,9 @@ export const write = (fd: number, bytes: Uint8Array, length: number): number =>
   check('write', c.write(fd, bytes, length));
 export const pwrite = (fd: number, bytes: Uint8Array, length: number, offset: number): number =>
   check('pwrite', c.pwrite(fd, bytes, length, offset));
+
+/** Writes everything of the descriptor's file system to the disk, once, instead of file by file. */
+export const syncfs = (fd: number): void => void check('syncfs', c.syncfs(fd));
 
 const UTIME_OMIT = 0x3ffffffen;
 const times = Buffer.from(new ArrayBuffer(32));

@@ -26,9 +26,9 @@ export type MemberType = 'file' | 'directory' | 'symlink' | 'hardlink' | 'device
 
 export interface Member {
   readonly type: MemberType;
-  /** Raw, as in the archive. */
-  readonly name: Buffer;
-  readonly linkName: Buffer;
+  /** As in the archive, raw bytes as latin1. */
+  readonly name: string;
+  readonly linkName: string;
   /** Permission bits with setuid, setgid and sticky. */
   readonly mode: number;
   readonly uid: number;
@@ -46,13 +46,12 @@ export interface Member {
 
 /** Largest pax or GNU record, bytes. */
 export const MAX_RECORD = 1_048_576;
-const EMPTY = Buffer.alloc(0);
 
 /** Metadata gathered from the headers in front of a member. */
 interface Pending {
   pax: PaxRecord[] | null;
-  longName: Buffer | null;
-  longLink: Buffer | null;
+  longName: string | null;
+  longLink: string | null;
   ignored: string[];
 }
 
@@ -63,7 +62,7 @@ export class TarReader {
   readonly #globals = new Map<string, Buffer>();
   #dataLeft = 0;
   #padding = 0;
-  #last: Buffer | null = null;
+  #last: string | null = null;
 
   constructor(queue: ByteQueue) {
     this.#queue = queue;
@@ -93,7 +92,7 @@ export class TarReader {
       }
       const header = parseHeader(block);
       if (await this.#takeMetadata(header, pending)) continue;
-      return await this.#member(header, Buffer.from(block), pending);
+      return await this.#member(header, header.type === 'S' ? Buffer.from(block) : block, pending);
     }
   }
 
@@ -117,6 +116,15 @@ export class TarReader {
     this.#queue.read(this.#padding);
     this.#dataLeft = 0;
     this.#padding = 0;
+    return piece;
+  }
+
+  /** As `wholeData`, waiting for what is missing. For small members alone: it is copied together. */
+  async collectData(): Promise<Buffer> {
+    await this.#queue.need(this.#dataLeft + this.#padding);
+    const piece = this.wholeData();
+    if (piece === null)
+      throw refusal('ARCHIVE_TRUNCATED', 'truncated-body', 'the archive ends inside a file', this.#last);
     return piece;
   }
 
@@ -201,7 +209,7 @@ export class TarReader {
     }
   }
 
-  #setGlobals(records: readonly PaxRecord[], entry: Buffer): void {
+  #setGlobals(records: readonly PaxRecord[], entry: string): void {
     for (const { key, value } of records) {
       if (FORBIDDEN_GLOBAL.test(key))
         throw refusal('ARCHIVE_REFUSED', 'global-name', `a global pax header sets ${key}`, entry);
@@ -246,7 +254,7 @@ export class TarReader {
     };
   }
 
-  async #oldGnuSparse(block: Buffer, stored: number, entry: Buffer): Promise<SparseMap> {
+  async #oldGnuSparse(block: Buffer, stored: number, entry: string): Promise<SparseMap> {
     const segments: number[] = [];
     const realSize = oldGnuRealSize(block, entry);
     readOldGnuPairs(block, 386, 4, segments, entry);
@@ -288,27 +296,27 @@ export class TarReader {
   }
 }
 
-const mixed = (entry: Buffer): Error =>
+const mixed = (entry: string): Error =>
   refusal('ARCHIVE_REFUSED', 'pax-and-gnu', 'one entry has pax and GNU metadata', entry);
 
 /** Keys that decide where or what a member is: never for more than one member. */
 const FORBIDDEN_GLOBAL =
   /^(path|linkpath|size|GNU\.sparse\..*|SCHILY\.(xattr|acl)\..*|LIBARCHIVE\.xattr\..*|SCHILY\.filetype|SCHILY\.realsize)$/;
 
-function longName(record: Buffer, entry: Buffer): Buffer {
+function longName(record: Buffer, entry: string): string {
   const end = record.indexOf(0);
-  if (end < 0) return record;
+  if (end < 0) return record.toString('latin1');
   for (let index = end; index < record.length; index += 1)
     if (record[index] !== 0) throw refusal('ARCHIVE_REFUSED', 'nul-in-name', 'a long name has a NUL inside', entry);
-  return record.subarray(0, end);
+  return record.toString('latin1', 0, end);
 }
 
-function memberType(header: Header, name: Buffer): MemberType {
+function memberType(header: Header, name: string): MemberType {
   switch (header.type) {
     case '0':
     case '7':
       // Before ustar a directory was a file whose name ends in a slash.
-      return header.name[header.name.length - 1] === 0x2f && header.size === 0 ? 'directory' : 'file';
+      return header.name.endsWith('/') && header.size === 0 ? 'directory' : 'file';
     case 'S':
       return 'file';
     case '1':
@@ -329,8 +337,8 @@ function memberType(header: Header, name: Buffer): MemberType {
 }
 
 interface Attributes {
-  name: Buffer;
-  linkName: Buffer;
+  name: string;
+  linkName: string;
   size: number;
   uid: number;
   gid: number;
@@ -364,15 +372,15 @@ function readAttributes(header: Header, pending: Pending, globals: ReadonlyMap<s
       result.sparse.set('GNU.sparse.map', pairs.join(','));
     }
     const name = result.sparse.get('GNU.sparse.name');
-    if (name !== undefined) result.name = Buffer.from(name, 'latin1');
+    if (name !== undefined) result.name = name;
     finishXattrs(result);
   }
-  if (result.name.includes(0) || result.linkName.includes(0))
+  if (result.name.includes('\0') || result.linkName.includes('\0'))
     throw refusal('ARCHIVE_REFUSED', 'nul-in-name', 'a name has a NUL inside', result.name);
   return result;
 }
 
-function sparsePair(pairs: string[], key: string, value: Buffer, entry: Buffer): void {
+function sparsePair(pairs: string[], key: string, value: Buffer, entry: string): void {
   const wanted = pairs.length % 2 === 0 ? 'GNU.sparse.offset' : 'GNU.sparse.numbytes';
   if (key !== wanted) throw refusal('ARCHIVE_REFUSED', 'sparse-map', 'the map of a sparse file is malformed', entry);
   pairs.push(value.toString('latin1'));
@@ -388,10 +396,10 @@ function applyRecord(result: Attributes, key: string, value: Buffer): void {
     );
   switch (key) {
     case 'path':
-      if (value.length > 0) result.name = value;
+      if (value.length > 0) result.name = value.toString('latin1');
       return;
     case 'linkpath':
-      if (value.length > 0) result.linkName = value;
+      if (value.length > 0) result.linkName = value.toString('latin1');
       return;
     case 'size':
     case 'uid':
@@ -448,5 +456,3 @@ function finishXattrs(result: Attributes): void {
   }
   result.xattrs = [...byName.values()];
 }
-
-export const NO_BYTES = EMPTY;

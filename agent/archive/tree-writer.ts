@@ -85,12 +85,22 @@ export class TreeWriter {
   ): Promise<void> | null {
     if (member.sparse === null && member.dataBytes <= MAX_SMALL_BYTES) {
       const data = reader.wholeData();
-      if (data !== null) {
-        onBytes(data.length);
-        return this.#smallFile(path, meta, data);
-      }
+      if (data === null) return this.#smallFileAcrossChunks(path, meta, reader, onBytes);
+      onBytes(data.length);
+      return this.#smallFile(path, meta, data);
     }
     return this.#largeFile(path, meta, member, reader, onBytes);
+  }
+
+  async #smallFileAcrossChunks(
+    path: string,
+    meta: Metadata,
+    reader: TarReader,
+    onBytes: (bytes: number) => void,
+  ): Promise<void> {
+    const data = await reader.collectData();
+    onBytes(data.length);
+    await this.#smallFile(path, meta, data);
   }
 
   #smallFile(path: string, meta: Metadata, data: Buffer): Promise<void> | null {
