@@ -59,6 +59,7 @@ test('a torn last line is dropped and its number is used again; every length of 
     assert.deepEqual(numbers(again), [1], `cut to ${length} bytes`);
     again.close();
   }
+  appendFileSync(spool.path, '{"type":"eve');
   const again = Spool.open(stateDir, intentId);
   again.emit('step', { step: 'other' }, now);
   assert.deepEqual(numbers(reopened(again)), [1, 2]);
