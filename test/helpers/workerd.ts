@@ -74,7 +74,8 @@ export async function startWorkerd(database: TestDatabase): Promise<ControlPlane
     if (child.pid !== undefined && child.exitCode === null && child.signalCode === null)
       process.kill(-child.pid, 'SIGTERM');
     await gone;
-    fs.rmSync(directory, { recursive: true, force: true });
+    // workerd may still write its last files when wrangler has gone.
+    fs.rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   };
   const origin = `http://127.0.0.1:${port}`;
   for (const begin = Date.now(); ; await delay(100)) {
