@@ -23,9 +23,14 @@ const host = await enrolledHost(database);
 const place = await agentPlace({ DOCKER_HOST: docker.dockerHost, REFLOAT_AGENT_DATABASE_URL: host.url });
 afterEach(() => docker.removeAll());
 
-/** Every point of the first sweep; of the others those between freezing and running again, where the ways differ. */
+/** The end of every step and the making of the snapshot; of the second way those between freezing and running again, where the ways differ. */
 const SWEEPS = [
-  { freeze: 'stop', at: /^(journal-after|snapshot):/, atLeast: 22, ends: ['rolled_back', 'succeeded'] },
+  {
+    freeze: 'stop',
+    at: /^(journal-after:(begin|note:freezing|done|commit|outcome)|snapshot:)/,
+    atLeast: 14,
+    ends: ['failed', 'rolled_back', 'succeeded'],
+  },
   {
     freeze: 'pause',
     at: /^journal-after:(note:freezing|done:freeze|done:archive|started:resume|done:resume)#/,
