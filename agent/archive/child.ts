@@ -3,7 +3,7 @@
  *
  * Guarantees: it ends when the agent ends, having emptied what it was building; it answers exactly once.
  */
-import { toRefloatError } from '../../db/errors.ts';
+import { RefloatError, toRefloatError } from '../../db/errors.ts';
 import { extractArchive, verifyArchive } from './extract.ts';
 import { measureTree } from './measure.ts';
 import { packTree } from './pack.ts';
@@ -26,24 +26,17 @@ export function serveArchiveChild(): void {
     request = JSON.parse(text.slice(0, text.indexOf('\n'))) as ChildRequest;
     void answer(request);
   });
-  process.stdin.on('end', () => abandoned(request));
-  process.stdout.on('error', () => abandoned(request));
+  process.stdin.on('end', () => {
+    if (request === null) process.exit(1);
+    abandoned = true;
+  });
+  process.stdout.on('error', () => {
+    abandoned = true;
+  });
 }
 
-/** The agent is gone: leave nothing half-built behind. */
-function abandoned(request: ChildRequest | null): void {
-  if (request?.verb === 'extract') {
-    for (let attempt = 0; attempt < 3; attempt += 1) {
-      try {
-        emptyTree(request.destination);
-        break;
-      } catch {
-        // A writer thread may just have made another file; the next attempt finds it.
-      }
-    }
-  }
-  process.exit(1);
-}
+/** The agent is gone: the work throws at its next progress, cleans up on its way out, and ends. */
+let abandoned = false;
 
 function send(message: ChildMessage): void {
   process.stdout.write(`${JSON.stringify(message)}\n`);
@@ -55,12 +48,21 @@ async function answer(request: ChildRequest): Promise<void> {
   } catch (error) {
     send({ error: toRefloatError(error).toJSON() });
   }
+  if (abandoned) {
+    // It may have been complete before it noticed; nobody is there to take it.
+    if (request.verb === 'extract') emptyTree(request.destination);
+    process.exit(1);
+  }
   process.stdin.removeAllListeners('end');
   process.stdin.destroy();
 }
 
 async function serve(request: ChildRequest): Promise<Extract<ChildMessage, { ok: unknown }>['ok']> {
-  const onProgress = (bytesDone: number, entriesDone: number): void => send({ progress: [bytesDone, entriesDone] });
+  const onProgress = (bytesDone: number, entriesDone: number): void => {
+    if (abandoned)
+      throw new RefloatError('INTERRUPTED', 'the agent is gone', { hint: 'Start it again.', disposition: 'fail' });
+    send({ progress: [bytesDone, entriesDone] });
+  };
   switch (request.verb) {
     case 'pack':
       return await packTree(request.root, request.archive, onProgress);

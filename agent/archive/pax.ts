@@ -39,7 +39,7 @@ export function parsePax(body: Buffer, entry: string): PaxRecord[] {
     if (malformed) throw refusal('ARCHIVE_REFUSED', 'pax-malformed', 'a pax header has a malformed record', entry);
     const key = body.toString('latin1', digits + 1, equals);
     const value = body.subarray(equals + 1, end - 1);
-    if (key.includes('\0') || key.includes('\n'))
+    if (key.includes('\0'))
       throw refusal('ARCHIVE_REFUSED', 'pax-malformed', 'a pax header has a malformed key', entry);
     const before = seen.get(key);
     if (before !== undefined && !LISTS.has(key)) {
