@@ -39,7 +39,7 @@ export interface NumberedItem {
   readonly item: SpoolItem;
 }
 
-export function spoolDirectory(stateDir: string): string {
+function spoolDirectory(stateDir: string): string {
   return join(stateDir, 'spool');
 }
 

@@ -69,7 +69,7 @@ export function printError(json: boolean, error: RefloatError): void {
   else process.stderr.write(`${error.code}: ${error.message}\n${error.hint}\n`);
 }
 
-export function exitCodeOf(error: RefloatError): ExitCode {
+function exitCodeOf(error: RefloatError): ExitCode {
   if (error.code === 'INTERRUPTED') return EXIT.interrupted;
   if (PREREQUISITES.has(error.code)) return EXIT.usage;
   if (error.disposition === 'stuck') return EXIT.stuck;
