@@ -7,6 +7,7 @@
  */
 import { readdirSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { RefloatError } from '../../db/errors.ts';
 import { identify, syncDirectory } from '../fs/durable.ts';
 import { readRootMetadata, writeRootMetadata } from '../fs/root-metadata.ts';
@@ -25,7 +26,8 @@ export function planExchange(target: Target): Exchange | null {
   const old = identify(live);
   const fresh = identify(staging);
   if (old === null || fresh === null) return null;
-  if (!target.mountPoint) return { volume, live, staging, names: [{ name: null, old, new: fresh }], roots: null };
+  const roots = { old: readRootMetadata(live), new: readRootMetadata(staging) };
+  if (!target.mountPoint) return { volume, live, staging, names: [{ name: null, old, new: fresh }], roots };
   const names = new Map<string, Buffer>();
   for (const directory of [live, staging]) {
     for (const name of readdirSync(directory, { encoding: 'buffer' })) {
@@ -41,7 +43,7 @@ export function planExchange(target: Target): Exchange | null {
       old: identify(below(live, bytes)),
       new: identify(below(staging, bytes)),
     })),
-    roots: { old: readRootMetadata(live), new: readRootMetadata(staging) },
+    roots,
   };
 }
 
@@ -71,14 +73,21 @@ export function exchangeBack(exchange: Exchange): void {
   finish(exchange, 'old', 'new');
 }
 
-/** Also when everything was found done: a process that was killed may have done it, and not have come to sync. */
+/**
+ * Also when everything was found done: a process that was killed may have done it, and not have come to sync. The metadata of
+ * a mount point's root has to be carried over, and xfs moves the time of a directory that an exchange gives another parent.
+ */
 function finish({ live, staging, names, roots }: Exchange, nowLive: 'old' | 'new', nowStaged: 'old' | 'new'): void {
-  if (roots !== null) {
-    writeRootMetadata(live, roots[nowLive]);
-    writeRootMetadata(staging, roots[nowStaged]);
+  const sync = new Set(names.some(({ name }) => name !== null) ? [live, staging] : [dirname(live), dirname(staging)]);
+  for (const [root, metadata] of [
+    [live, roots[nowLive]],
+    [staging, roots[nowStaged]],
+  ] as const) {
+    if (isDeepStrictEqual(readRootMetadata(root), metadata)) continue;
+    writeRootMetadata(root, metadata);
+    sync.add(root);
   }
-  const parents = names.some(({ name }) => name !== null) ? [live, staging] : [dirname(live), dirname(staging)];
-  for (const parent of parents) syncDirectory(parent);
+  for (const directory of sync) syncDirectory(directory);
 }
 
 function pairOf({ live, staging }: Exchange, { name, old, new: fresh }: ExchangedName, index: number): Pair {

@@ -49,8 +49,8 @@ export interface Exchange {
   readonly live: string;
   readonly staging: string;
   readonly names: readonly ExchangedName[];
-  /** Of a mount point; otherwise the metadata moves with the directory. */
-  readonly roots: { readonly old: RootMetadata; readonly new: RootMetadata } | null;
+  /** Owner, mode, time and xattrs of the two roots. */
+  readonly roots: { readonly old: RootMetadata; readonly new: RootMetadata };
 }
 
 export interface RestoreFacts {

@@ -68,11 +68,19 @@ export interface RunningAgent {
   log(): string;
 }
 
-/** Starts the control plane and enrolls this machine; no agent runs yet. */
-export async function startStack(engine: StackEngine): Promise<Stack> {
+/**
+ * Starts the control plane and enrolls this machine; no agent runs yet.
+ * @param options.hostRoot where the host keeps its state and volumes; a temporary directory unless given
+ */
+export async function startStack(engine: StackEngine, options: { readonly hostRoot?: string } = {}): Promise<Stack> {
   const root = mkdtempSync(join(tmpdir(), 'rfs-'));
+  const hostRoot = options.hostRoot ?? root;
   const database = await testDatabase({ empty: true });
-  const [stateDir, volumeBase, allowedRoot] = [join(root, 'state'), join(root, 'srv'), join(root, 'allowed')];
+  const [stateDir, volumeBase, allowedRoot] = [
+    join(hostRoot, 'state'),
+    join(hostRoot, 'srv'),
+    join(hostRoot, 'allowed'),
+  ];
   for (const directory of [stateDir, volumeBase, allowedRoot]) mkdirSync(directory);
   const children = new Set<ChildProcess>();
   const environment = {
