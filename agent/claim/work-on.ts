@@ -71,7 +71,8 @@ async function isSettled(deps: AgentDeps, spool: Spool, row: ClaimedRow): Promis
 
 /** Stuck, and nothing on this host says so any more: recovery has taken a deploy back, or a person has moved the journal away. */
 async function settleRepaired(deps: AgentDeps, spool: Spool, row: ClaimedRow): Promise<true> {
-  if (row.kind === 'deploy' && (await findDeploysToRepair(deps.engine, deps.config.hostId)).includes(row.workloadId)) return true;
+  if (row.kind === 'deploy' && (await findDeploysToRepair(deps.engine, deps.config.hostId)).includes(row.workloadId))
+    return true;
   const error = new RefloatError('INTERRUPTED', 'what was stuck was put right on the host', {
     hint: 'Look at the workload, then start this again if you still want it.',
     disposition: 'fail',
