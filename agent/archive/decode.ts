@@ -8,7 +8,8 @@
 import { createHash, type Hash } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import type { Transform } from 'node:stream';
-import { constants, crc32, createInflateRaw, createZstdDecompress, type Zlib } from 'node:zlib';
+// A namespace, so that an older Node can still load the program and hand over to a newer one.
+import * as zlib from 'node:zlib';
 import { ByteQueue } from './byte-queue.ts';
 import { refusal } from './refusal.ts';
 import { ZstdFrames } from './zstd-frames.ts';
@@ -133,7 +134,7 @@ async function* decode(file: ArchiveFile, maxRatio: number): AsyncGenerator<Buff
 
 /** Pushes input into a decompressor one portion at a time and yields what comes out; `next` gives null at the end of the input. */
 async function* pump(
-  stream: Transform & Zlib,
+  stream: Transform & zlib.Zlib,
   next: () => Buffer | null | Promise<Buffer | null>,
   guard: RatioGuard,
 ): AsyncGenerator<Buffer> {
@@ -183,7 +184,10 @@ function* portions(file: ArchiveFile, first: Buffer): Generator<Buffer> {
 async function* decodeZstd(file: ArchiveFile, first: Buffer, guard: RatioGuard): AsyncGenerator<Buffer> {
   const frames = new ZstdFrames();
   const input = portions(file, first);
-  const stream = createZstdDecompress({ chunkSize: READ_BYTES, params: { [constants.ZSTD_d_windowLogMax]: 27 } });
+  const stream = zlib.createZstdDecompress({
+    chunkSize: READ_BYTES,
+    params: { [zlib.constants.ZSTD_d_windowLogMax]: 27 },
+  });
   const next = (): Buffer | null => {
     const step = input.next();
     if (step.done === true) return null;
@@ -219,7 +223,7 @@ async function* decodeGzip(file: ArchiveFile, first: Buffer, guard: RatioGuard):
       throw refusal('ARCHIVE_LIMIT', 'gzip-members', `the archive has more than ${MAX_MEMBERS} gzip members`);
     if (members > 0 && queue.peek() === 0) return await zerosOnly(queue);
     await gzipHeader(queue, members);
-    const stream = createInflateRaw({ chunkSize: READ_BYTES });
+    const stream = zlib.createInflateRaw({ chunkSize: READ_BYTES });
     let crc = 0;
     let length = 0;
     let last: Buffer = Buffer.alloc(0);
@@ -234,7 +238,7 @@ async function* decodeGzip(file: ArchiveFile, first: Buffer, guard: RatioGuard):
     };
     try {
       for await (const out of pump(stream, next, guard)) {
-        crc = crc32(out, crc);
+        crc = zlib.crc32(out, crc);
         length = (length + out.length) % 2 ** 32;
         yield out;
       }

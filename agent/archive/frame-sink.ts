@@ -7,11 +7,12 @@
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { constants, zstdCompress } from 'node:zlib';
+// A namespace, so that an older Node can still load the program and hand over to a newer one.
+import * as zlib from 'node:zlib';
 import { syncDescriptor } from '../fs/durable.ts';
 import { O } from './syscalls.ts';
 
-const compress = promisify(zstdCompress);
+const { constants } = zlib;
 
 /** Frames of this size cost one part in a thousand; larger ones cost memory. */
 const BLOCK_BYTES = 4 * 1024 * 1024;
@@ -71,7 +72,7 @@ export class FrameSink {
     if (this.#used === 0) return;
     const block = this.#block;
     const used = this.#used;
-    const compressed = compress(block.subarray(0, used), {
+    const compressed = promisify(zlib.zstdCompress)(block.subarray(0, used), {
       chunkSize: 1_048_576,
       params: {
         [constants.ZSTD_c_compressionLevel]: LEVEL,

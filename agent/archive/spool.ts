@@ -3,7 +3,7 @@
  *
  * Guarantees: a million records take a few MiB, since full blocks are kept compressed; they come back in the order they came.
  */
-import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import * as zlib from 'node:zlib';
 
 const BLOCK_BYTES = 262_144;
 
@@ -27,13 +27,13 @@ export class Spool<T> {
 
   *[Symbol.iterator](): Generator<T> {
     for (const block of this.#blocks)
-      for (const line of zstdDecompressSync(block).toString('utf8').split('\n')) yield JSON.parse(line) as T;
+      for (const line of zlib.zstdDecompressSync(block).toString('utf8').split('\n')) yield JSON.parse(line) as T;
     for (const line of this.#open) yield JSON.parse(line) as T;
   }
 
   #seal(): void {
     // JSON escapes newlines, so a newline separates.
-    this.#blocks.push(zstdCompressSync(Buffer.from(this.#open.join('\n'), 'utf8')));
+    this.#blocks.push(zlib.zstdCompressSync(Buffer.from(this.#open.join('\n'), 'utf8')));
     this.#open = [];
     this.#openBytes = 0;
   }
