@@ -98,6 +98,8 @@ export class Delivery {
         await spool.changed.wait(IDLE_MS, signal);
         continue;
       }
+      // What Postgres has heard must not be numbered anew after a power cut.
+      await spool.flush();
       const answer = await this.#deliver(spool, items);
       if (answer === 'away') {
         await backoff.pause(signal);

@@ -1,7 +1,8 @@
 /**
  * What the agent has to say of one intent, kept on the host until Postgres has it: `$REFLOAT_STATE_DIR/spool/<intent>.jsonl`.
  *
- * Guarantees: when `append` returns, the item is on the disk; items come back in their order, also after a crash; events are
+ * Guarantees: when `append` returns, the item survives the end of this process, and anything but an event is on the disk; after
+ * `flush` events are too, and nothing is delivered before that. Items come back in their order, also after a crash; events are
  * numbered from 1 without a gap, across restarts. A torn last line, which a crash may leave, is dropped.
  * Does not guarantee: durability on a disk that takes no more writes: then items are kept in memory, so that a full disk
  * silences nothing while the agent runs; the outcome of a journaled intent is in its journal too.
@@ -15,6 +16,7 @@ import {
   removeFileDurably,
   renameDurably,
   syncDescriptor,
+  syncDescriptorBeside,
   syncDirectory,
   writeAll,
 } from '../fs/durable.ts';
@@ -65,6 +67,7 @@ export class Spool {
   #items: SpoolItem[] = [];
   #delivered = 0;
   #writable = true;
+  #unsynced = false;
 
   private constructor(intentId: string, path: string, fd: number) {
     this.intentId = intentId;
@@ -133,8 +136,20 @@ export class Spool {
   append(item: SpoolItem): void {
     if (item.type === 'event') this.#lastSeq = item.event.seq;
     this.#items.push(item);
-    this.#write(item, true);
+    // An event need not wait for the disk: containers may be stopped while it is told.
+    this.#write(item, item.type !== 'event');
     this.changed.ring();
+  }
+
+  /** Makes every event so far durable, beside other work. */
+  async flush(): Promise<void> {
+    if (!this.#writable || !this.#unsynced) return;
+    this.#unsynced = false;
+    try {
+      await syncDescriptorBeside(this.#fd, this.path);
+    } catch {
+      this.#writable = false;
+    }
   }
 
   /** Everything up to this number has arrived. */
@@ -168,6 +183,7 @@ export class Spool {
     try {
       writeAll(this.#fd, Buffer.from(`${JSON.stringify(line)}\n`));
       if (sync) syncDescriptor(this.#fd, this.path);
+      this.#unsynced = !sync;
     } catch {
       // After a failed write or fsync nobody knows what is in the file: nothing more is added behind it.
       this.#writable = false;

@@ -10,6 +10,7 @@ import {
   closeSync,
   constants,
   fstatSync,
+  fsync,
   fsyncSync,
   lstatSync,
   mkdirSync,
@@ -22,6 +23,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { RefloatError } from '../../db/errors.ts';
 import { exchangePaths, renameWithoutReplacing } from './native.ts';
 
@@ -40,12 +42,25 @@ export function syncDescriptor(fd: number, path: string): void {
   try {
     fsyncSync(fd);
   } catch (cause) {
-    throw new RefloatError('FSYNC_FAILED', `${path} could not be made durable`, {
-      hint: 'Look at the kernel log for errors of this disk. What was being written is thrown away.',
-      disposition: 'fail',
-      cause,
-    });
+    throw syncFailed(path, cause);
   }
+}
+
+/** The same in the thread pool, for what need not be durable before the next step; an error becomes `FSYNC_FAILED`. */
+export async function syncDescriptorBeside(fd: number, path: string): Promise<void> {
+  try {
+    await promisify(fsync)(fd);
+  } catch (cause) {
+    throw syncFailed(path, cause);
+  }
+}
+
+function syncFailed(path: string, cause: unknown): RefloatError {
+  return new RefloatError('FSYNC_FAILED', `${path} could not be made durable`, {
+    hint: 'Look at the kernel log for errors of this disk. What was being written is thrown away.',
+    disposition: 'fail',
+    cause,
+  });
 }
 
 /** Replaces or creates a file so that after a crash it holds either what it held or all of `data`. */

@@ -58,6 +58,8 @@ export interface RestoreFacts {
     readonly targets: readonly Target[];
     /** Of every volume of the configuration, restored or not: live directory by volume. */
     readonly hostPaths: Readonly<Record<string, string>>;
+    /** Containers that are the workload's without its label. */
+    readonly adoptedIds: readonly string[];
     readonly imageId: string;
     readonly image: string;
     /** undo: the intent whose held trees come back. */

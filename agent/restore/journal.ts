@@ -1,7 +1,7 @@
 /**
  * The journal of one intent: what was done on this host, and the only thing that recovery believes.
  *
- * Guarantees: when `append` returns, the record is on the disk; records are read back in the order and with the content
+ * Guarantees: when `append` returns, the record is on the disk (the end of a step: with the record that follows it); records are read back in the order and with the content
  * in which they were appended, or reading fails with `JOURNAL_DAMAGED`; a torn last record, which a crash may leave, is
  * dropped and the file is cut back to the last whole one.
  * Does not guarantee: that a record whose `append` threw is not there. After a throw the journal takes no more records;
@@ -104,7 +104,10 @@ export class Journal {
     return this.#records;
   }
 
-  /** Makes one more record durable. */
+  /**
+   * Makes one more record durable, and all before it. The end of a step alone is not synced: nothing is done on the strength of
+   * it before the next record is, and a step whose end was lost is run again.
+   */
   append(record: JournalRecord): void {
     if (this.#broken) throw new Error(`the journal ${this.path} takes no more records after a failed write`);
     const stamped: Stamped = {
@@ -116,7 +119,7 @@ export class Journal {
     crashPoint(`journal-before:${describe(record)}`);
     this.#broken = true;
     writeAll(this.#fd, Buffer.from(encode(stamped)));
-    syncDescriptor(this.#fd, this.path);
+    if (record.type !== 'done') syncDescriptor(this.#fd, this.path);
     this.#broken = false;
     this.#records.push(stamped);
     crashPoint(`journal-after:${describe(record)}`);

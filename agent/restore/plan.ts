@@ -5,6 +5,7 @@
 import { dirname, join } from 'node:path';
 import { RefloatError, toRefloatError } from '../../db/errors.ts';
 import type { RestorePlan } from '../../db/results.ts';
+import { findAdopted } from '../deploy/find-adopted.ts';
 import { findOutsiders } from '../deploy/outsiders.ts';
 import { type PickedImage, pickImage } from '../deploy/pick-image.ts';
 import { recordContainers } from '../deploy/quiesce.ts';
@@ -29,6 +30,7 @@ export interface RestoreChecks {
   readonly targets: readonly Target[];
   readonly adoptedFrom: string | null;
   readonly hostPaths: Readonly<Record<string, string>>;
+  readonly adoptedIds: readonly string[];
   readonly image: { readonly reference: string; readonly id: string } | null;
   readonly containers: readonly QuiescedContainer[];
   readonly refusals: readonly RefloatError[];
@@ -58,13 +60,17 @@ export async function checkRestore(deps: AgentDeps, intent: ClaimedIntent): Prom
 
   const found = refusals.length > 0 ? null : await collect(findTargets(deps, intent, volumes, warnings));
   const targets = found?.targets ?? [];
-  const containers = (await collect(recordContainers(deps.engine, intent.workload.id))) ?? [];
+  const hostPaths = Object.fromEntries(volumes.map((volume) => [volume.name, volume.live]));
+  const adopted = await collect(findAdopted(deps.engine, intent.workload.config, new Map(Object.entries(hostPaths))));
+  const adoptedIds = adopted === null ? [] : [adopted.id];
+  const containers = (await collect(recordContainers(deps.engine, intent.workload.id, adoptedIds))) ?? [];
   const image = await collect(pickImageOrRefuse(deps, intent, containers));
   const outsiders = await collect(
     findOutsiders(
       deps.engine,
       intent.workload.id,
       targets.map((target) => target.live),
+      adoptedIds,
     ),
   );
   for (const outsider of outsiders ?? []) {
@@ -73,8 +79,16 @@ export async function checkRestore(deps: AgentDeps, intent: ClaimedIntent): Prom
     else warnings.push(`the container "${outsider.name}" shares ${outsider.path}, and is stopped and started too`);
   }
 
-  const hostPaths = Object.fromEntries(volumes.map((volume) => [volume.name, volume.live]));
-  return { targets, adoptedFrom: found?.adoptedFrom ?? null, hostPaths, image, containers, refusals, warnings };
+  return {
+    targets,
+    adoptedFrom: found?.adoptedFrom ?? null,
+    hostPaths,
+    adoptedIds,
+    image,
+    containers,
+    refusals,
+    warnings,
+  };
 }
 
 export interface SpaceCheck {

@@ -18,6 +18,7 @@ export const preflight: Step<RestoreFacts, 'preflight'> = {
       targets: checks.targets,
       adoptedFrom: checks.adoptedFrom,
       hostPaths: checks.hostPaths,
+      adoptedIds: checks.adoptedIds,
       imageId: checks.image.id,
       image: checks.image.reference,
     };

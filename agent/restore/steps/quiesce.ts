@@ -16,7 +16,9 @@ export const quiesce: Step<RestoreFacts, 'quiesce'> = {
     const { deps, intent, fact, factOrNull, note } = context;
     // A second run must not record what the first one has stopped already.
     if (factOrNull('others') === null) note('others', await recordOthers(context));
-    if (factOrNull('containers') === null) note('containers', await recordContainers(deps.engine, intent.workload.id));
+    if (factOrNull('containers') === null) {
+      note('containers', await recordContainers(deps.engine, intent.workload.id, fact('preflight').adoptedIds));
+    }
     if (factOrNull('stopping') === null) note('stopping', deps.now().toISOString());
     await stopAll(context);
     return {
@@ -37,11 +39,10 @@ export async function stopAll({ deps, intent, fact }: StepContext<RestoreFacts>)
 }
 
 async function recordOthers({ deps, intent, fact }: StepContext<RestoreFacts>): Promise<QuiescedContainer[]> {
-  const shared = fact('preflight')
-    .targets.filter((target) => target.shared)
-    .map((target) => target.live);
+  const { targets, adoptedIds } = fact('preflight');
+  const shared = targets.filter((target) => target.shared).map((target) => target.live);
   if (shared.length === 0) return [];
-  const outsiders = await findOutsiders(deps.engine, intent.workload.id, shared);
+  const outsiders = await findOutsiders(deps.engine, intent.workload.id, shared, adoptedIds);
   const found = await Promise.all(outsiders.map((outsider) => deps.engine.inspect(outsider.id)));
   return found.filter((info) => info !== null).map(record);
 }
