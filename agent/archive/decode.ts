@@ -15,8 +15,10 @@ import { refusal } from './refusal.ts';
 import { ZstdFrames } from './zstd-frames.ts';
 
 const READ_BYTES = 1_048_576;
-/** What a decompressor is fed at once; small enough that the ratio is known well. */
-const FEED_BYTES = 131_072;
+/** What a decompressor is fed at once. */
+const FEED_BYTES = 524_288;
+/** What a decompressor may be ahead of the parser: handing over little by little costs more than decompressing when all cores are busy. */
+const AHEAD = { readableHighWaterMark: 6 * 1_048_576 };
 /** Each costs a decompressor of its own. */
 const MAX_MEMBERS = 1_000_000;
 const RATIO_WINDOW = 64 * 1024 * 1024;
@@ -94,32 +96,35 @@ class ArchiveFile {
 
 const constants_O_RDONLY_NONBLOCK = 0o4000;
 
-/** Compressed bytes that went in against bytes that came out. */
+/** Compressed bytes that were consumed against bytes that came out. */
 class RatioGuard {
   readonly #max: number;
-  #in = 0;
+  /** Consumed by decompressors that have ended. */
+  #before = 0;
+  #mark = 0;
   #out = 0;
 
   constructor(max: number) {
     this.#max = max;
   }
 
-  fed(bytes: number): void {
-    this.#in += bytes;
-  }
-
-  gave(bytes: number): void {
+  /** @param consumed by the current decompressor, so far */
+  gave(bytes: number, consumed: number): void {
     this.#out += bytes;
     if (this.#out < RATIO_WINDOW) return;
-    // What was fed but not yet looked at counts for the next window too, hence one portion of slack.
-    if ((this.#in + FEED_BYTES) * this.#max < this.#out)
+    const total = this.#before + consumed;
+    if ((total - this.#mark) * this.#max < this.#out)
       throw refusal(
         'ARCHIVE_LIMIT',
         'ratio',
         `the archive decompresses to more than ${this.#max} times its size over 64 MiB`,
       );
-    this.#in = 0;
+    this.#mark = total;
     this.#out = 0;
+  }
+
+  ended(consumed: number): void {
+    this.#before += consumed;
   }
 }
 
@@ -144,7 +149,6 @@ async function* pump(
     for (;;) {
       const chunk = await next();
       if (chunk === null) break;
-      guard.fed(chunk.length);
       fed += chunk.length;
       await new Promise<void>((resolve, reject) => {
         stream.once('close', resolve);
@@ -165,7 +169,7 @@ async function* pump(
   });
   try {
     for await (const out of stream) {
-      guard.gave((out as Buffer).length);
+      guard.gave((out as Buffer).length, stream.bytesWritten);
       yield out as Buffer;
     }
     await feeding;
@@ -186,6 +190,7 @@ async function* decodeZstd(file: ArchiveFile, first: Buffer, guard: RatioGuard):
   const input = portions(file, first);
   const stream = zlib.createZstdDecompress({
     chunkSize: READ_BYTES,
+    ...AHEAD,
     params: { [zlib.constants.ZSTD_d_windowLogMax]: 27 },
   });
   const next = (): Buffer | null => {
@@ -223,7 +228,7 @@ async function* decodeGzip(file: ArchiveFile, first: Buffer, guard: RatioGuard):
       throw refusal('ARCHIVE_LIMIT', 'gzip-members', `the archive has more than ${MAX_MEMBERS} gzip members`);
     if (members > 0 && queue.peek() === 0) return await zerosOnly(queue);
     await gzipHeader(queue, members);
-    const stream = zlib.createInflateRaw({ chunkSize: READ_BYTES });
+    const stream = zlib.createInflateRaw({ chunkSize: READ_BYTES, ...AHEAD });
     let crc = 0;
     let length = 0;
     let last: Buffer = Buffer.alloc(0);
@@ -249,7 +254,7 @@ async function* decodeGzip(file: ArchiveFile, first: Buffer, guard: RatioGuard):
     if (unused < 0 || unused > last.length)
       throw refusal('ARCHIVE_CORRUPT', 'bad-compression', 'the compressed archive is damaged');
     queue.rewind(unused);
-    guard.fed(-unused);
+    guard.ended(stream.bytesWritten);
     if (!(await queue.need(8)))
       throw refusal('ARCHIVE_TRUNCATED', 'truncated-compression', 'the compressed archive ends early');
     const trailer = queue.read(8);

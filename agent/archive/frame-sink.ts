@@ -5,7 +5,7 @@
  * 4 MiB of tar take at least 1/150 on disk (a skippable frame fills up), so that our own archives never meet the extractor's ratio limit.
  */
 import { createHash } from 'node:crypto';
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync, write } from 'node:fs';
 import { promisify } from 'node:util';
 // A namespace, so that an older Node can still load the program and hand over to a newer one.
 import * as zlib from 'node:zlib';
@@ -13,6 +13,8 @@ import { syncDescriptor } from '../fs/durable.ts';
 import { O } from './syscalls.ts';
 
 const { constants } = zlib;
+
+const writeAsync = promisify(write);
 
 /** Frames of this size cost one part in a thousand; larger ones cost memory. */
 const BLOCK_BYTES = 4 * 1024 * 1024;
@@ -85,9 +87,9 @@ export class FrameSink {
     this.#written = (async (): Promise<void> => {
       const [frame] = await Promise.all([compressed, before]);
       this.#pool.push(block);
-      this.#put(frame);
+      await this.#put(frame);
       const missing = Math.ceil(used / MIN_RATIO) - frame.length;
-      if (missing > 0) this.#put(skippable(missing));
+      if (missing > 0) await this.#put(skippable(missing));
     })();
     this.#written.catch((error: unknown) => {
       this.#failure ??= error;
@@ -114,9 +116,11 @@ export class FrameSink {
     closeSync(this.#fd);
   }
 
-  #put(bytes: Buffer): void {
+  async #put(bytes: Buffer): Promise<void> {
     this.#hash.update(bytes);
-    for (let at = 0; at < bytes.length; ) at += writeSync(this.#fd, bytes, at);
+    // On the thread pool too: copying into the page cache takes as long as hashing.
+    for (let at = 0; at < bytes.length; )
+      at += (await writeAsync(this.#fd, bytes, at, bytes.length - at, null)).bytesWritten;
     this.#bytes += bytes.length;
   }
 }

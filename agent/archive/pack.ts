@@ -126,7 +126,7 @@ class Packer {
     return { ...this.#counts, sha256, archiveBytes, skipped: this.#skips.list() };
   }
 
-  #fields(item: WalkItem, stat: Stat, type: HeaderFields['type'], xattrs: readonly Xattr[]): HeaderFields {
+  #fields(item: WalkItem, stat: Stat, type: HeaderFields['type'], xattrs: readonly Xattr[], size = 0): HeaderFields {
     return {
       type,
       name: item.kind === 'directory' ? `${item.path === '' ? '.' : item.path}/` : item.path,
@@ -135,7 +135,7 @@ class Packer {
       uid: stat.uid,
       gid: stat.gid,
       mtime: { seconds: stat.mtimeSeconds, nanoseconds: stat.mtimeNanoseconds },
-      size: 0,
+      size,
       xattrs,
       sparseSize: null,
     };
@@ -204,7 +204,7 @@ class Packer {
   #quick(fd: number, item: WalkItem): boolean {
     const { stat } = item;
     const xattrs = fxattrs(fd);
-    const fields = { ...this.#fields(item, stat, '0', xattrs), size: stat.size };
+    const fields = this.#fields(item, stat, '0', xattrs, stat.size);
     const header = headerLength(fields);
     const padding = (BLOCK - (stat.size % BLOCK)) % BLOCK;
     const { block, used } = this.#sink.room();

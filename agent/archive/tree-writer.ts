@@ -87,7 +87,8 @@ export class TreeWriter {
       const data = reader.wholeData();
       if (data === null) return this.#smallFileAcrossChunks(path, meta, reader, onBytes);
       onBytes(data.length);
-      return this.#smallFile(path, meta, data);
+      this.#smallFile(path, meta, data);
+      return null;
     }
     return this.#largeFile(path, meta, member, reader, onBytes);
   }
@@ -100,11 +101,14 @@ export class TreeWriter {
   ): Promise<void> {
     const data = await reader.collectData();
     onBytes(data.length);
-    await this.#smallFile(path, meta, data);
+    this.#smallFile(path, meta, data);
   }
 
-  #smallFile(path: string, meta: Metadata, data: Buffer): Promise<void> | null {
-    if (this.#pool?.ready === true && this.#pool.fits(path, meta, data.length)) return this.#pool.add(path, meta, data);
+  #smallFile(path: string, meta: Metadata, data: Buffer): void {
+    if (this.#pool?.ready === true && this.#pool.fits(path, meta, data.length)) {
+      this.#pool.add(path, meta, data);
+      return;
+    }
     this.#written += 1;
     if (this.#written === FILES_BEFORE_THREADS) this.#pool = new WriterPool(this.#root, this.#onSkip);
     guard(path, () => {
@@ -115,7 +119,6 @@ export class TreeWriter {
         close(fd);
       }
     });
-    return null;
   }
 
   async #largeFile(

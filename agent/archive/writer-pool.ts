@@ -32,11 +32,17 @@ interface Thread {
   ready: boolean;
 }
 
+interface Batch {
+  readonly thread: Thread;
+  readonly batch: Buffer;
+  used: number;
+}
+
 export class WriterPool {
   readonly #threads: Thread[] = [];
   readonly #onSkip: OnSkip;
   #failure: RefloatError | null = null;
-  #current: { thread: Thread; batch: Buffer; used: number } | null = null;
+  #current: Batch | null = null;
 
   constructor(root: number, onSkip: OnSkip) {
     this.#onSkip = onSkip;
@@ -48,19 +54,13 @@ export class WriterPool {
     return this.#threads.every(({ ready }) => ready);
   }
 
-  /** Copies the file into a batch. A promise is returned only when all rings are full. */
-  add(path: string, meta: Metadata, data: Buffer): Promise<void> | null {
+  /** Copies the file into a batch; waits when all rings are full. */
+  add(path: string, meta: Metadata, data: Buffer): void {
     const xattrs = encodeXattrs(meta);
     const length = encodedLength(path, xattrs, data.length);
     if (this.#current !== null && this.#current.used + length + 8 > SLOT_BYTES) this.#publish();
-    if (this.#current === null) {
-      const thread = this.#freeThread();
-      if (thread === null) return this.#waitAndAdd(path, meta, data);
-      this.#open(thread);
-    }
-    const current = this.#current;
-    if (current !== null) current.used = encodeFile(current.batch, current.used, path, meta, xattrs, data);
-    return null;
+    const current = this.#current ?? this.#open(this.#waitForThread());
+    current.used = encodeFile(current.batch, current.used, path, meta, xattrs, data);
   }
 
   /** Whether a file fits into a batch at all. */
@@ -139,29 +139,24 @@ export class WriterPool {
     return best;
   }
 
-  async #waitAndAdd(path: string, meta: Metadata, data: Buffer): Promise<void> {
+  /** Blocks this thread, not for long: a promise per wait cost more than the files. */
+  #waitForThread(): Thread {
     for (;;) {
       const thread = this.#freeThread();
-      if (thread !== null) {
-        this.#open(thread);
-        await this.add(path, meta, data);
-        return;
-      }
-      await Promise.race(
-        this.#threads.map(
-          async ({ state }) => await Atomics.waitAsync(state, CONSUMED, Atomics.load(state, CONSUMED), 1000).value,
-        ),
-      );
+      if (thread !== null) return thread;
+      const [first] = this.#threads;
+      if (first !== undefined) Atomics.wait(first.state, CONSUMED, Atomics.load(first.state, CONSUMED), 2);
     }
   }
 
-  #open(thread: Thread): void {
+  #open(thread: Thread): Batch {
     const slot = Atomics.load(thread.state, PRODUCED) % SLOTS;
     this.#current = { thread, batch: Buffer.from(thread.slots, slot * SLOT_BYTES, SLOT_BYTES), used: 0 };
+    return this.#current;
   }
 
   #publish(): void {
-    const { current } = { current: this.#current };
+    const current = this.#current;
     if (current === null) return;
     if (current.used + 4 <= SLOT_BYTES) current.batch.writeUInt32LE(0, current.used);
     Atomics.add(current.thread.state, PRODUCED, 1);
