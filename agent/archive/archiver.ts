@@ -97,10 +97,14 @@ const HEAP_MIB = 160;
 
 async function runChild(request: ChildRequest, { signal, onProgress }: Watch): Promise<ArchiveSummary | Measure> {
   signal?.throwIfAborted();
-  const child = spawn(process.execPath, [`--max-old-space-size=${HEAP_MIB}`, childProgram(), CHILD_COMMAND], {
-    stdio: ['pipe', 'pipe', 'pipe'],
-    env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin', LANG: 'C.UTF-8' },
-  });
+  const child = spawn(
+    process.execPath,
+    [`--max-old-space-size=${HEAP_MIB}`, '--max-semi-space-size=8', childProgram(), CHILD_COMMAND],
+    {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin', LANG: 'C.UTF-8', MALLOC_ARENA_MAX: '2' },
+    },
+  );
   let answer: Exclude<ChildMessage, { progress: unknown }> | null = null;
   let errors = '';
   let held = '';

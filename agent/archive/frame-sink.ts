@@ -18,7 +18,7 @@ const writeAsync = promisify(write);
 
 /** Frames of this size cost one part in a thousand; larger ones cost memory. */
 const BLOCK_BYTES = 4 * 1024 * 1024;
-const MAX_IN_FLIGHT = 3;
+const MAX_IN_FLIGHT = 2;
 const MIN_RATIO = 150;
 const LEVEL = 3;
 

@@ -124,7 +124,6 @@ async function benchCapture(
       name: 'refloat',
       run: async () => {
         await createArchiver().pack({ root, archive: ours });
-        peak.stop();
       },
       after: () => {
         sizes[sizes.length] = `size ${set}: ${statSync(ours).size} bytes`;
@@ -184,7 +183,6 @@ async function benchRestore(set: SetName, root: string, base: string, pairs: num
           policy: 'faithful',
           expected: { sha256, archiveBytes, counts },
         });
-        peak.stop();
       },
       after: clear,
     },
@@ -267,7 +265,7 @@ function table(rows: readonly Row[]): string[] {
   return ['', ...lines, ''];
 }
 
-/** Sum of the high-water marks of Refloat's own children (node), sampled; the agent itself does nothing but wait. */
+/** Highest high-water mark among Refloat's archive children, sampled until `stop`; the agent itself does nothing but wait. */
 function watchMemory(): { stop(): number } {
   let peak = 0;
   const sample = (): void => {
@@ -286,6 +284,7 @@ function watchMemory(): { stop(): number } {
   timer.unref();
   return {
     stop: () => {
+      clearInterval(timer);
       return Math.round(peak / 1024);
     },
   };
