@@ -2,7 +2,7 @@
  * Writes a tar as independent zstd frames, compressed on the thread pool while the next block is being filled.
  *
  * Guarantees: frames with checksum, in order; bounded memory; SHA-256 of what lies on disk; the file is fsynced by `finish`. Every
- * 4 MiB of tar take at least 1/150 on disk (a skippable frame fills up), so that our own archives never meet the extractor's ratio limit.
+ * 2 MiB of tar take at least 1/150 on disk (a skippable frame fills up), so that our own archives never meet the extractor's ratio limit.
  */
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, write } from 'node:fs';
@@ -17,8 +17,8 @@ const { constants } = zlib;
 const writeAsync = promisify(write);
 
 /** Frames of this size cost one part in a thousand; larger ones cost memory. */
-const BLOCK_BYTES = 4 * 1024 * 1024;
-const MAX_IN_FLIGHT = 2;
+const BLOCK_BYTES = 2 * 1024 * 1024;
+const MAX_IN_FLIGHT = 4;
 const MIN_RATIO = 150;
 const LEVEL = 3;
 
