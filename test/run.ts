@@ -11,7 +11,7 @@ import { join, relative } from 'node:path';
 import { RefloatError } from '../db/errors.ts';
 import { startTestEngine } from './helpers/engine.ts';
 import { buildTestImage } from './helpers/image.ts';
-import { startTestServer } from './helpers/postgres.ts';
+import { startTestServer } from './helpers/postgres-server.ts';
 import { ensureTestTools } from './helpers/tools.ts';
 
 const here = import.meta.dirname;

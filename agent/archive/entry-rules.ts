@@ -175,7 +175,7 @@ function checkSymlinkTarget(member: Member): void {
 }
 
 /** The path below the root, '' for the root itself. `.` components say nothing and go; everything else that is odd is refused. */
-export function normalizeName(text: string, directory: boolean, policy: Policy): string {
+function normalizeName(text: string, directory: boolean, policy: Policy): string {
   const name = text;
   if (text === '') throw refusal('ARCHIVE_REFUSED', 'empty-name', 'an entry has no name', name);
   if (text.includes('\0')) throw refusal('ARCHIVE_REFUSED', 'nul-in-name', 'a name has a NUL inside', name);

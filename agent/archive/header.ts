@@ -8,7 +8,7 @@ import { parseNumber } from './numbers.ts';
 import { refusal } from './refusal.ts';
 
 export const BLOCK = 512;
-export const MAX_ID = 4_294_967_294;
+const MAX_ID = 4_294_967_294;
 
 export interface Header {
   /** A single character; NUL is given as '0'. */

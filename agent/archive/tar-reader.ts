@@ -45,7 +45,7 @@ export interface Member {
 }
 
 /** Largest pax or GNU record, bytes. */
-export const MAX_RECORD = 1_048_576;
+const MAX_RECORD = 1_048_576;
 
 /** Metadata gathered from the headers in front of a member. */
 interface Pending {

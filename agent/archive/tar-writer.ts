@@ -115,7 +115,7 @@ function isStableText(latin1: string): boolean {
 }
 
 /** Decimal seconds; `-1 s + 750,000,000 ns` is `-0.25`. */
-export function formatTime({ seconds, nanoseconds }: Time): string {
+function formatTime({ seconds, nanoseconds }: Time): string {
   if (nanoseconds === 0) return String(seconds);
   if (seconds >= 0) return `${seconds}.${String(nanoseconds).padStart(9, '0')}`;
   const whole = -seconds - 1;

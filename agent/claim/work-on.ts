@@ -29,7 +29,7 @@ export interface WorkOptions {
 export async function workOn({ deps, database, delivery, hostId, row, onControl }: WorkOptions): Promise<void> {
   const spool = delivery.hold(row.id, row.leaseEpoch, row.lastSeq);
   const log = deps.log.child({ intentId: row.id, kind: row.kind });
-  if (await isSettled(deps, spool, row)) {
+  if (await isSettled(deps, spool, row, hostId)) {
     log.info('already done on this host; its recorded outcome is delivered');
     return;
   }
@@ -55,13 +55,13 @@ export async function workOn({ deps, database, delivery, hostId, row, onControl 
 }
 
 /** The intent ran to its end on this host, whatever Postgres remembers of it; the outcome is in the spool or in the journal. */
-async function isSettled(deps: AgentDeps, spool: Spool, row: ClaimedRow): Promise<boolean> {
+async function isSettled(deps: AgentDeps, spool: Spool, row: ClaimedRow, hostId: string): Promise<boolean> {
   const { state, damage } = readJournal(deps.config.stateDir, row.id);
   const recorded = state?.outcome ?? null;
   if (!spool.isDelivered && spool.outcome !== null && (recorded === null || recorded.state === spool.outcome.state))
     return true;
   if (row.state === 'stuck' && (damage !== null || recorded?.state === 'stuck')) return true;
-  if (row.state === 'stuck' && recorded === null) return await settleRepaired(deps, spool, row);
+  if (row.state === 'stuck' && recorded === null) return await settleRepaired(deps, spool, row, hostId);
   if (state === null || recorded === null) return false;
   // Postgres has forgotten what was delivered once (a failover, a backup put back): all of it is said again.
   reRegister(deps, state.intent, recorded, spool);
@@ -70,9 +70,8 @@ async function isSettled(deps: AgentDeps, spool: Spool, row: ClaimedRow): Promis
 }
 
 /** Stuck, and nothing on this host says so any more: recovery has taken a deploy back, or a person has moved the journal away. */
-async function settleRepaired(deps: AgentDeps, spool: Spool, row: ClaimedRow): Promise<true> {
-  if (row.kind === 'deploy' && (await findDeploysToRepair(deps.engine, deps.config.hostId)).includes(row.workloadId))
-    return true;
+async function settleRepaired(deps: AgentDeps, spool: Spool, row: ClaimedRow, hostId: string): Promise<true> {
+  if (row.kind === 'deploy' && (await findDeploysToRepair(deps.engine, hostId)).includes(row.workloadId)) return true;
   const error = new RefloatError('INTERRUPTED', 'what was stuck was put right on the host', {
     hint: 'Look at the workload, then start this again if you still want it.',
     disposition: 'fail',

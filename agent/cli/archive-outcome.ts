@@ -10,7 +10,7 @@ export interface OutcomeOptions {
 const USAGE: ReadonlySet<ErrorCode> = new Set(['USAGE', 'CONFIG_INVALID', 'DESTINATION_EXISTS', 'MANIFEST_MISSING']);
 
 /** Exit code of an error: 2 usage, 3 refused, 130 interrupted, 5 stuck, 1 anything else. */
-export function exitCodeOf(error: RefloatError): number {
+function exitCodeOf(error: RefloatError): number {
   if (error.code === 'INTERRUPTED') return 130;
   if (USAGE.has(error.code) || error.details?.['usage'] === true) return 2;
   if (error.disposition === 'refuse') return 3;

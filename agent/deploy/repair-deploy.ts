@@ -26,14 +26,15 @@ interface Aside {
 
 /**
  * Workloads of which a deploy left containers aside; recovery repairs each under its lock.
- * @param hostId this host; containers of another host's agent on the same engine are left alone. Undefined: all
+ * @param hostId this host; containers of another host's agent on the same engine are left alone. Undefined (not enrolled): only what no
+ *   host put its mark on; what is left is repaired when its deploy is taken up again
  */
 export async function findDeploysToRepair(engine: Engine, hostId: string | undefined): Promise<string[]> {
   const found = new Set<string>();
   for (const container of await engine.list()) {
     const was = parseSetAside(container.name);
     const host = container.labels[HOST_LABEL];
-    const isOurs = hostId === undefined || host === undefined || host === hostId;
+    const isOurs = host === undefined || host === hostId;
     if (was?.by === 'deploy' && isOurs) found.add(was.workloadId);
   }
   return [...found];

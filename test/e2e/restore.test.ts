@@ -302,3 +302,33 @@ test('after the undo window the previous tree goes, and undo restores the pre-re
   assert.deepEqual(compareTrees(bad, snapshotTree(workload.live)), []);
   assert.ok(undo.result.steps.find((step: { name: string }) => step.name === 'stage'));
 });
+
+test('a container that something else started is the workload’s when it has its name and its volumes', async () => {
+  const source = `data-${++made}`;
+  const live = join(stack.volumeBase, 'p', source);
+  mkdirSync(live, { recursive: true });
+  const { id, name } = await stack.createWorkload({ volumes: [{ ...VOLUME, source }] });
+  const container = await engine.create({
+    name,
+    mounts: [{ type: 'bind', source: live, target: '/volumes/data', readOnly: false }],
+    restartPolicy: { name: 'unless-stopped', maximumRetryCount: 0 },
+  });
+  await engine.engine.start(container);
+  const post = async (path: string) => {
+    const { body } = await stack.call('POST', path, { body: {}, headers: { 'x-confirm-restore': name } });
+    const finished = await stack.finished(body.id);
+    assert.equal(finished.state, 'succeeded', JSON.stringify(finished.error));
+    return finished;
+  };
+  writeFileSync(join(live, 'which'), 'good');
+  const { snapshotId } = (await post(`/api/workloads/${id}/snapshots`)).result;
+  writeFileSync(join(live, 'which'), 'bad');
+  const started = (await engine.engine.inspect(container))?.startedAt;
+  await post(`/api/workloads/${id}/snapshots/${snapshotId}/restore`);
+  assert.equal(readFileSync(join(live, 'which'), 'utf8'), 'good');
+  const now = await engine.engine.inspect(container);
+  assert.deepEqual(
+    [now?.state, now?.restartPolicy.name, now?.startedAt === started],
+    ['running', 'unless-stopped', false],
+  );
+});

@@ -5,13 +5,10 @@
  * the test file ends.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import fs from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
 import { after } from 'node:test';
 import { type Connection, connect } from '../../db/client.ts';
 import { MIGRATIONS, migrate } from '../../db/migrate.ts';
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../functions/cli/embedded-postgres.ts';
+import { startTestServer } from './postgres-server.ts';
 
 export interface TestDatabase extends Connection {
   /** Connection URL of the owner (superuser), with password. */
@@ -20,25 +17,6 @@ export interface TestDatabase extends Connection {
   urlAs(user: string, password: string): string;
   /** Dropped now, instead of at the end of the file. */
   drop(): Promise<void>;
-}
-
-/** Starts a server on a temporary directory; also for the runner of all tests, which passes its URL on in REFLOAT_TEST_DATABASE_URL. */
-export async function startTestServer(): Promise<{ url: string; stop(): Promise<void> }> {
-  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'refloat-test-pg-'));
-  let server: EmbeddedPostgres;
-  try {
-    server = await startEmbeddedPostgres({ directory, volatile: true });
-  } catch (error) {
-    fs.rmSync(directory, { recursive: true, force: true });
-    throw error;
-  }
-  return {
-    url: server.url,
-    stop: async () => {
-      await server.stop();
-      fs.rmSync(directory, { recursive: true, force: true });
-    },
-  };
 }
 
 let shared: Promise<string> | undefined;

@@ -22,7 +22,7 @@ const utimensat = libc.func('int utimensat(int, const void*, const void*, int)')
 const setxattr = libc.func('int lsetxattr(const void*, const void*, const void*, size_t, int)');
 
 /** Sets a modification time that Node's calls would round. */
-export function setTime(path: Buffer | string, seconds: bigint, nanoseconds: bigint): void {
+function setTime(path: Buffer | string, seconds: bigint, nanoseconds: bigint): void {
   const words = new BigInt64Array([0n, 0x3ffffffen, seconds, nanoseconds]);
   const bytes = Buffer.concat([Buffer.from(path), Buffer.alloc(1)]);
   if (Number(utimensat(-100, bytes, Buffer.from(words.buffer), 0x100)) !== 0)

@@ -5,7 +5,7 @@
 import { dirname } from 'node:path';
 import { RefloatError } from '../../../db/errors.ts';
 import type { Progress } from '../../../db/results.ts';
-import type { ArchiveSummary } from '../../archive/types.ts';
+import type { ArchiveSummary, TreeCounts } from '../../archive/types.ts';
 import { identify, makeDirectoriesDurably, makeDirectoryDurably, removeEmptyDirectory } from '../../fs/durable.ts';
 import { removeTree } from '../../fs/remove-tree.ts';
 import { type RootMetadata, readRootMetadata, writeRootMetadata } from '../../fs/root-metadata.ts';
@@ -43,8 +43,9 @@ export const stage: Step<RestoreFacts, 'stage'> = {
       });
       restored.push({ volume: target.volume, counts });
     }
+    for (const { counts } of restored) counts.warnings?.forEach(context.warn);
     return {
-      restored: restored.map(({ volume, counts: { skipped: _, ...counts } }) => ({ volume, counts })),
+      restored: restored.map(({ volume, counts }) => ({ volume, counts: countsOf(counts) })),
       skipped: restored.flatMap(({ volume, counts }) => counts.skipped.map((skip) => ({ ...skip, volume }))),
     };
   },
@@ -58,6 +59,20 @@ export const stage: Step<RestoreFacts, 'stage'> = {
     for (const parent of [...(factOrNull('parents') ?? [])].reverse()) removeEmptyDirectory(parent);
   },
 };
+
+/** Of a summary only what was counted in the tree. */
+function countsOf({
+  entries,
+  files,
+  directories,
+  symlinks,
+  hardLinks,
+  sparseFiles,
+  xattrs,
+  contentBytes,
+}: TreeCounts): TreeCounts {
+  return { entries, files, directories, symlinks, hardLinks, sparseFiles, xattrs, contentBytes };
+}
 
 /** Creates what is missing above a live directory that is gone, remembering it first so that undo can take it back. */
 function makeParents(context: StepContext<RestoreFacts>, targets: readonly Target[]): void {
