@@ -9,6 +9,9 @@ import { mountLoop } from '../../helpers/loop-fs.ts';
 import { makeRichTree } from '../../helpers/rich-tree.ts';
 import { compareTrees, type Property, snapshotTree } from '../../helpers/tree.ts';
 
+// bsdtar gives up on names that the locale cannot show.
+process.env['LC_ALL'] = 'C.UTF-8';
+
 const archiver = createArchiver();
 const GIB = 1024 ** 3;
 
