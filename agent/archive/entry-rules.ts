@@ -8,6 +8,7 @@
 import { PathIndex } from './path-index.ts';
 import { refusal } from './refusal.ts';
 import type { Member } from './tar-reader.ts';
+import { noCounts } from './tree-counts.ts';
 import type { Limits, Policy, TreeCounts } from './types.ts';
 
 export const DEFAULT_MAX_ENTRIES = 2_000_000;
@@ -28,17 +29,6 @@ export type Decision =
     }
   | { readonly take: false; readonly reason: string };
 
-interface MutableCounts {
-  entries: number;
-  files: number;
-  directories: number;
-  symlinks: number;
-  hardLinks: number;
-  sparseFiles: number;
-  xattrs: number;
-  contentBytes: number;
-}
-
 export interface RuleOptions {
   readonly policy: Policy;
   readonly limits: Limits;
@@ -50,16 +40,7 @@ export class EntryRules {
   readonly #options: RuleOptions;
   readonly #index = new PathIndex();
   #lastParent = '';
-  readonly counts: MutableCounts = {
-    entries: 0,
-    files: 0,
-    directories: 0,
-    symlinks: 0,
-    hardLinks: 0,
-    sparseFiles: 0,
-    xattrs: 0,
-    contentBytes: 0,
-  };
+  readonly counts = noCounts();
 
   constructor(options: RuleOptions) {
     this.#options = options;

@@ -5,6 +5,7 @@ import { openRoot } from './pack.ts';
 import { Skips } from './skips.ts';
 import { maybeSparse, scanSegments } from './sparse-scan.ts';
 import { close, lxattrs, O, openat, type Stat } from './syscalls.ts';
+import { noCounts } from './tree-counts.ts';
 import { vanishing, walkTree } from './tree-walk.ts';
 import type { TreeCounts } from './types.ts';
 
@@ -13,17 +14,7 @@ export function measureTree(root: string): TreeCounts & { readonly allocatedByte
   const rootFd = openRoot(root);
   const dirs = new DirFds(rootFd);
   const skips = new Skips();
-  const counts = {
-    entries: 0,
-    files: 0,
-    directories: 0,
-    symlinks: 0,
-    hardLinks: 0,
-    sparseFiles: 0,
-    xattrs: 0,
-    contentBytes: 0,
-    allocatedBytes: 0,
-  };
+  const counts = { ...noCounts(), allocatedBytes: 0 };
   try {
     for (const { path, kind, stat } of walkTree(dirs, skips)) {
       counts.entries += 1;

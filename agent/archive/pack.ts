@@ -27,16 +27,15 @@ import {
   type Xattr,
 } from './syscalls.ts';
 import { encodeHeader, encodeSparseMap, type HeaderFields, headerLength, writeHeader } from './tar-writer.ts';
+import { noCounts } from './tree-counts.ts';
 import { vanishing, type WalkItem, walkTree } from './tree-walk.ts';
-import type { ArchiveSummary, TreeCounts } from './types.ts';
+import type { ArchiveSummary } from './types.ts';
 
 export type Progress = (bytesDone: number, entriesDone: number) => void;
 
 /** Read whole before their header is written, so that a file that changes under us is read again. */
 const SMALL_BYTES = 1_048_576;
 const READ_BYTES = 1_048_576;
-
-type Counts = { -readonly [K in keyof TreeCounts]: TreeCounts[K] };
 
 /** @throws RefloatError FILE_SYSTEM_FAILED, DISK_FULL */
 export async function packTree(root: string, archive: string, onProgress: Progress): Promise<ArchiveSummary> {
@@ -87,16 +86,7 @@ class Packer {
   readonly #sink: FrameSink;
   readonly #onProgress: Progress;
   readonly #skips = new Skips();
-  readonly #counts: Counts = {
-    entries: 0,
-    files: 0,
-    directories: 0,
-    symlinks: 0,
-    hardLinks: 0,
-    sparseFiles: 0,
-    xattrs: 0,
-    contentBytes: 0,
-  };
+  readonly #counts = noCounts();
   /** First names of hard-linked files that could not be read: the next name of the same file takes their place. */
   readonly #missing = new Set<string>();
   #done = 0;

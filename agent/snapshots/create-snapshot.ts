@@ -11,6 +11,7 @@ import { RefloatError } from '../../db/errors.ts';
 import type { Progress, SnapshotKind, SnapshotRecord } from '../../db/results.ts';
 import type { Scope } from '../../db/scopes.ts';
 import type { WorkloadConfig } from '../../db/workload.ts';
+import { countsOf } from '../archive/tree-counts.ts';
 import type { Archiver, ArchiveSummary } from '../archive/types.ts';
 import { identify, makeDirectoryDurably, renameDurably, syncDirectory, writeFileDurably } from '../fs/durable.ts';
 import { removeTree } from '../fs/remove-tree.ts';
@@ -129,7 +130,8 @@ async function verifyAll(
   summaries: ReadonlyMap<string, ArchiveSummary>,
 ): Promise<void> {
   await inParallel([...summaries], options.signal, async ([name, packed], signal) => {
-    const { sha256, archiveBytes, skipped: _, ...counts } = packed;
+    const { sha256, archiveBytes } = packed;
+    const counts = countsOf(packed);
     await options.archiver.verify({
       archive: join(partial, archiveName(name)),
       policy: 'faithful',
@@ -155,19 +157,7 @@ function manifestOf(options: CreateSnapshotOptions, summaries: ReadonlyMap<strin
     volumes: options.volumes.map((volume) => {
       const summary = summaries.get(volume.name);
       if (summary === undefined) throw new Error(`volume ${volume.name} was not packed`);
-      const {
-        sha256,
-        archiveBytes,
-        skipped,
-        entries,
-        files,
-        directories,
-        symlinks,
-        hardLinks,
-        sparseFiles,
-        xattrs,
-        contentBytes,
-      } = summary;
+      const { sha256, archiveBytes, skipped } = summary;
       return {
         name: volume.name,
         scope: volume.scope,
@@ -176,7 +166,7 @@ function manifestOf(options: CreateSnapshotOptions, summaries: ReadonlyMap<strin
         archive: archiveName(volume.name),
         sha256,
         archiveBytes,
-        counts: { entries, files, directories, symlinks, hardLinks, sparseFiles, xattrs, contentBytes },
+        counts: countsOf(summary),
         skippedCount: skipped.length,
         skipped: skipped.slice(0, MAX_SKIPPED_LISTED),
       };

@@ -87,11 +87,26 @@ export interface CallOptions {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/**
+ * One request, as a careful client makes it: a 503 says that the database was out of reach and to come again, which the local
+ * stand-in for Hyperdrive now and then is when it opens many connections at once; it is asked once more.
+ */
 export async function call(
   plane: { readonly origin: string },
   method: string,
   path: string,
   options: CallOptions = {},
+): Promise<Answer> {
+  const first = await callOnce(plane, method, path, options);
+  const passing = first.status === 503 && first.body.code === 'DATABASE_UNAVAILABLE';
+  return passing ? callOnce(plane, method, path, options) : first;
+}
+
+async function callOnce(
+  plane: { readonly origin: string },
+  method: string,
+  path: string,
+  options: CallOptions,
 ): Promise<Answer> {
   const body = options.raw ?? (options.body === undefined ? undefined : JSON.stringify(options.body));
   const response = await fetch(plane.origin + path, {

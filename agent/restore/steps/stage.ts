@@ -5,7 +5,8 @@
 import { dirname } from 'node:path';
 import { RefloatError } from '../../../db/errors.ts';
 import type { Progress } from '../../../db/results.ts';
-import type { ArchiveSummary, TreeCounts } from '../../archive/types.ts';
+import { countsOf } from '../../archive/tree-counts.ts';
+import type { ArchiveSummary } from '../../archive/types.ts';
 import { identify, makeDirectoriesDurably, makeDirectoryDurably, removeEmptyDirectory } from '../../fs/durable.ts';
 import { removeTree } from '../../fs/remove-tree.ts';
 import { type RootMetadata, readRootMetadata, writeRootMetadata } from '../../fs/root-metadata.ts';
@@ -59,20 +60,6 @@ export const stage: Step<RestoreFacts, 'stage'> = {
     for (const parent of [...(factOrNull('parents') ?? [])].reverse()) removeEmptyDirectory(parent);
   },
 };
-
-/** Of a summary only what was counted in the tree. */
-function countsOf({
-  entries,
-  files,
-  directories,
-  symlinks,
-  hardLinks,
-  sparseFiles,
-  xattrs,
-  contentBytes,
-}: TreeCounts): TreeCounts {
-  return { entries, files, directories, symlinks, hardLinks, sparseFiles, xattrs, contentBytes };
-}
 
 /** Creates what is missing above a live directory that is gone, remembering it first so that undo can take it back. */
 function makeParents(context: StepContext<RestoreFacts>, targets: readonly Target[]): void {
