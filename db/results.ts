@@ -15,6 +15,13 @@ export interface Skipped {
   /** Stable reason, for example `socket`, `fifo`, `device`, `xattr-refused`, `vanished`, `changed`. */
   readonly reason: string;
   readonly detail?: string;
+  /** In a row that stands for more than can be named: how many. One unless given. */
+  readonly count?: number;
+}
+
+/** How many there are, those that are not named included. */
+export function countSkipped(skipped: readonly Skipped[]): number {
+  return skipped.reduce((sum, { count = 1 }) => sum + count, 0);
 }
 
 export interface StepTiming {

@@ -10,6 +10,7 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import type { Transform } from 'node:stream';
 // A namespace, so that an older Node can still load the program and hand over to a newer one.
 import * as zlib from 'node:zlib';
+import { RefloatError } from '../../db/errors.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { refusal } from './refusal.ts';
 import { ZstdFrames } from './zstd-frames.ts';
@@ -43,6 +44,9 @@ export function openArchive(path: string, maxRatio: number): DecodedFile {
     close: () => file.close(),
   };
 }
+
+/** First four bytes of .xz and .lz4 files, little endian. */
+const OTHER_COMPRESSION: ReadonlySet<number> = new Set([0x587a37fd, 0x184d2204]);
 
 class ArchiveFile {
   readonly size: number;
@@ -134,6 +138,12 @@ async function* decode(file: ArchiveFile, maxRatio: number): AsyncGenerator<Buff
   const magic = first.length >= 4 ? first.readUInt32LE(0) : 0;
   if (magic === 0xfd2fb528 || (magic & 0xfffffff0) >>> 0 === 0x184d2a50) yield* decodeZstd(file, first, guard);
   else if (first.length >= 2 && first.readUInt16BE(0) === 0x1f8b) yield* decodeGzip(file, first, guard);
+  else if (OTHER_COMPRESSION.has(magic) || first.toString('latin1', 0, 3) === 'BZh')
+    throw new RefloatError('ARCHIVE_REFUSED', 'the archive is compressed by something else than gzip or zstd', {
+      hint: 'Decompress it first, for example with "xz -d" or "bzip2 -d", and give the .tar file.',
+      disposition: 'refuse',
+      details: { rule: 'compression' },
+    });
   else for (let chunk = first; chunk.length > 0; chunk = file.read()) yield chunk;
 }
 

@@ -5,20 +5,23 @@
  * link's target is a regular file that came before. Names are strings of bytes (latin1), never decoded.
  * Does not guarantee: anything about the file system; tree-writer.ts does not rely on these rules to stay inside.
  */
-import { PathIndex } from './path-index.ts';
+import { LongestPathSeen, USUAL_DEPTH, USUAL_PATH_BYTES } from './longest-path.ts';
+import { PathIndex, type PathKind } from './path-index.ts';
 import { refusal } from './refusal.ts';
 import type { Member } from './tar-reader.ts';
 import { noCounts } from './tree-counts.ts';
-import type { Limits, Policy, TreeCounts } from './types.ts';
+import type { Limits, LongestPath, Policy, ReadOptions, TreeCounts } from './types.ts';
 
-export const DEFAULT_MAX_ENTRIES = 2_000_000;
+const DEFAULT_MAX_ENTRIES = 2_000_000;
 /** Without a manifest: what ext4 can hold in one file. The bytes that are really there are also held against the free space. */
-export const DEFAULT_MAX_BYTES = 16 * 2 ** 40;
+const DEFAULT_MAX_BYTES = 16 * 2 ** 40;
 const MAX_COMPONENT = 255;
-const MAX_DEPTH = 256;
-/** Our own captures may hold deeper trees than one path argument can name: 256 components of 255 bytes. */
-const MAX_PATH: Readonly<Record<Policy, number>> = { strict: 4096, faithful: MAX_DEPTH * (MAX_COMPONENT + 1) };
+/** A name may say its path with a `./` in front and a `/` behind. */
+const SPELLING_BYTES = 3;
+/** Own captures may hold longer paths than one argument can name; a manifest may say that they are even longer, or deeper. */
+const MAX_PATH: Readonly<Record<Policy, number>> = { strict: USUAL_PATH_BYTES, faithful: 65_536 };
 
+/** `implied`: directories that the archive did not describe before something below them, outermost first. */
 export type Decision =
   | {
       readonly take: true;
@@ -27,50 +30,53 @@ export type Decision =
       readonly implied: readonly string[];
       readonly target: string;
     }
-  | { readonly take: false; readonly reason: string };
-
-export interface RuleOptions {
-  readonly policy: Policy;
-  readonly limits: Limits;
-  /** What `strict` does with what it does not restore. */
-  readonly strictMode: 'refuse' | 'leave-out';
-}
+  | { readonly take: false; readonly reason: string; readonly implied: readonly string[] };
 
 export class EntryRules {
-  readonly #options: RuleOptions;
+  readonly #policy: Policy;
+  readonly #leaveOut: boolean;
+  readonly #rooted: boolean;
+  readonly #limits: Required<Omit<Limits, 'maxRatio'>>;
   readonly #index = new PathIndex();
+  readonly #longest = new LongestPathSeen();
   #lastParent = '';
+  /** Of the archive, those that are left out included. */
+  #entries = 0;
+  #implied = 0;
   readonly counts = noCounts();
 
-  constructor(options: RuleOptions) {
-    this.#options = options;
+  constructor({ policy, limits, unrestorable, absoluteNames }: Omit<ReadOptions, 'archive'>) {
+    this.#policy = policy;
+    this.#leaveOut = unrestorable === 'leave-out';
+    this.#rooted = absoluteNames === 'rooted';
+    this.#limits = {
+      maxEntries: limits?.maxEntries ?? DEFAULT_MAX_ENTRIES,
+      maxBytes: limits?.maxBytes ?? DEFAULT_MAX_BYTES,
+      maxPathBytes: limits?.maxPathBytes ?? MAX_PATH[policy],
+      maxDepth: limits?.maxDepth ?? USUAL_DEPTH,
+    };
     this.#index.set('', 'implied');
   }
 
   /** Throws ARCHIVE_REFUSED or ARCHIVE_LIMIT; else says where the member goes and which directories it implies. */
   admit(member: Member): Decision {
-    const { policy, limits, strictMode } = this.#options;
-    const path = normalizeName(member.name, member.type === 'directory', policy);
-    if (this.counts.entries >= limits.maxEntries)
+    const limits = this.#limits;
+    const path = this.#normalize(member.name, member.type === 'directory');
+    this.#entries += 1;
+    if (this.#entries > limits.maxEntries)
       throw refusal(
         'ARCHIVE_LIMIT',
         'max-entries',
         `the archive has more than ${limits.maxEntries} entries`,
         member.name,
       );
-    const special = member.type === 'device' || member.type === 'fifo';
-    const link = member.type === 'symlink' || member.type === 'hardlink';
-    if (special || (link && policy === 'strict')) {
-      if (strictMode === 'leave-out') return { take: false, reason: member.type };
-      const rule = special ? 'special-file' : 'strict-link';
-      throw refusal('ARCHIVE_REFUSED', rule, `a ${member.type} is not restored under policy ${policy}`, member.name);
-    }
-    // Other readers leave such a link out and go on; so do we, and say so. It can neither be made nor be mistaken for another.
-    if (member.type === 'hardlink' && member.linkName.length === 0)
-      return { take: false, reason: 'hardlink-without-target' };
+    const leftOut = this.#leftOut(member);
     const implied = this.#admitParents(path, member.name);
-    const existed = this.#admitSelf(path, member);
-    const target = member.type === 'hardlink' ? this.#hardLinkTarget(member) : '';
+    const kind = leftOut !== null || member.type === 'device' || member.type === 'fifo' ? 'left-out' : member.type;
+    const existed = this.#admitSelf(path, member, kind);
+    if (leftOut !== null) return { take: false, reason: leftOut, implied };
+    this.#longest.add(path);
+    const target = member.type === 'hardlink' ? this.#hardLinkTarget(path, member) : '';
     if (member.type === 'symlink') checkSymlinkTarget(member);
     this.#count(member);
     if (this.counts.contentBytes > limits.maxBytes)
@@ -81,6 +87,28 @@ export class EntryRules {
   /** Whether the archive described its own root. */
   get hasRoot(): boolean {
     return this.#index.get('') === 'directory';
+  }
+
+  longestPath(): { readonly longestPath?: LongestPath } {
+    return this.#longest.summary();
+  }
+
+  /** Why this entry is left out although the archive is read on, or null. */
+  #leftOut(member: Member): string | null {
+    const special = member.type === 'device' || member.type === 'fifo';
+    const link = member.type === 'symlink' || member.type === 'hardlink';
+    if (special || (link && this.#policy === 'strict')) {
+      if (this.#leaveOut) return member.type;
+      const rule = special ? 'special-file' : 'strict-link';
+      throw refusal(
+        'ARCHIVE_REFUSED',
+        rule,
+        `a ${member.type} is not restored under policy ${this.#policy}`,
+        member.name,
+      );
+    }
+    // Other readers leave such a link out and go on; so do we, and say so. It can neither be made nor be mistaken for another.
+    return member.type === 'hardlink' && member.linkName.length === 0 ? 'hardlink-without-target' : null;
   }
 
   #admitParents(path: string, name: string): string[] {
@@ -99,30 +127,37 @@ export class EntryRules {
       at = up < 0 ? '' : at.slice(0, up);
     }
     this.#lastParent = parent;
+    this.#implied += implied.length;
+    // One entry can imply as many directories as its path has components.
+    if (this.#implied > this.#limits.maxEntries + this.#limits.maxDepth)
+      throw refusal(
+        'ARCHIVE_LIMIT',
+        'max-entries',
+        'the archive implies more directories than it may have entries',
+        name,
+      );
     return implied;
   }
 
   /** Whether the directory is there already because something below it came first. */
-  #admitSelf(path: string, member: Member): boolean {
+  #admitSelf(path: string, member: Member, kind: PathKind): boolean {
     if (path === '' && member.type !== 'directory')
       throw refusal('ARCHIVE_REFUSED', 'root-not-directory', 'the root is not a directory', member.name);
     const before = this.#index.get(path);
     if (before !== undefined && !(before === 'implied' && member.type === 'directory'))
       throw refusal('ARCHIVE_REFUSED', 'duplicate-entry', 'the archive has an entry twice', member.name);
-    if (member.type === 'device' || member.type === 'fifo') return false;
-    this.#index.set(path, member.type);
+    this.#index.set(path, kind);
     return before !== undefined;
   }
 
-  #hardLinkTarget(member: Member): string {
+  #hardLinkTarget(path: string, member: Member): string {
     let target: string;
     try {
-      target = normalizeName(member.linkName, false, this.#options.policy);
+      target = this.#normalize(member.linkName, false);
     } catch (cause) {
       throw refusal('ARCHIVE_REFUSED', 'hardlink-target', 'a hard link points outside the archive', member.name, cause);
     }
     const kind = this.#index.get(target);
-    const path = normalizeName(member.name, false, this.#options.policy);
     if ((kind !== 'file' && kind !== 'hardlink') || target === path)
       throw refusal(
         'ARCHIVE_REFUSED',
@@ -131,6 +166,12 @@ export class EntryRules {
         member.name,
       );
     return target;
+  }
+
+  #normalize(text: string, directory: boolean): string {
+    const rooted = this.#rooted && text.startsWith('/') ? text.slice(1) : text;
+    // What was the root of the other tool's file system is the root of the tree.
+    return normalizeName(rooted === '' && text !== '' ? '.' : rooted, directory, this.#limits);
   }
 
   #count(member: Member): void {
@@ -156,13 +197,17 @@ function checkSymlinkTarget(member: Member): void {
 }
 
 /** The path below the root, '' for the root itself. `.` components say nothing and go; everything else that is odd is refused. */
-function normalizeName(text: string, directory: boolean, policy: Policy): string {
+function normalizeName(
+  text: string,
+  directory: boolean,
+  { maxPathBytes, maxDepth }: Pick<Required<Limits>, 'maxPathBytes' | 'maxDepth'>,
+): string {
   const name = text;
   if (text === '') throw refusal('ARCHIVE_REFUSED', 'empty-name', 'an entry has no name', name);
   if (text.includes('\0')) throw refusal('ARCHIVE_REFUSED', 'nul-in-name', 'a name has a NUL inside', name);
   if (text.startsWith('/')) throw refusal('ARCHIVE_REFUSED', 'absolute-name', 'an entry has an absolute name', name);
-  if (text.length > MAX_PATH[policy])
-    throw refusal('ARCHIVE_LIMIT', 'path-too-long', `a path has more than ${MAX_PATH[policy]} bytes`, name);
+  if (text.length > maxPathBytes + SPELLING_BYTES)
+    throw refusal('ARCHIVE_LIMIT', 'path-too-long', `a path has more than ${maxPathBytes} bytes`, name);
   const parts = text.split('/');
   if (parts.at(-1) === '') {
     if (!directory)
@@ -178,9 +223,12 @@ function normalizeName(text: string, directory: boolean, policy: Policy): string
       throw refusal('ARCHIVE_LIMIT', 'name-too-long', `a name has more than ${MAX_COMPONENT} bytes`, name);
   }
   const kept = clean ? parts : parts.filter((part) => part !== '.');
-  if (kept.length > MAX_DEPTH)
-    throw refusal('ARCHIVE_LIMIT', 'too-deep', `a path has more than ${MAX_DEPTH} components`, name);
-  return kept.join('/');
+  if (kept.length > maxDepth)
+    throw refusal('ARCHIVE_LIMIT', 'too-deep', `a path has more than ${maxDepth} components`, name);
+  const path = kept.join('/');
+  if (path.length > maxPathBytes)
+    throw refusal('ARCHIVE_LIMIT', 'path-too-long', `a path has more than ${maxPathBytes} bytes`, name);
+  return path;
 }
 
 /** A difference between what was promised and what was found, or null. */

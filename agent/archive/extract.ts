@@ -11,7 +11,7 @@ import type { RefloatError } from '../../db/errors.ts';
 import { syncDirectory } from '../fs/durable.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { DEFAULT_MAX_RATIO, type DecodedFile, openArchive } from './decode.ts';
-import { DEFAULT_MAX_BYTES, DEFAULT_MAX_ENTRIES, differentCount, EntryRules } from './entry-rules.ts';
+import { differentCount, EntryRules } from './entry-rules.ts';
 import type { Metadata } from './file-writer.ts';
 import { refusal } from './refusal.ts';
 import { emptyTree } from './remove-tree.ts';
@@ -19,21 +19,13 @@ import { Skips } from './skips.ts';
 import { O, SystemCallError, syncfs } from './syscalls.ts';
 import { type Member, TarReader } from './tar-reader.ts';
 import { TreeWriter } from './tree-writer.ts';
-import type { ArchiveSummary, Expected, Limits, Policy } from './types.ts';
-
-export interface ReadRequest {
-  readonly archive: string;
-  readonly policy: Policy;
-  readonly limits?: Partial<Limits>;
-  readonly expected?: Expected;
-  readonly strictMode?: 'refuse' | 'leave-out';
-}
+import type { ArchiveSummary, Expected, ReadOptions } from './types.ts';
 
 export type Progress = (bytesDone: number, entriesDone: number) => void;
 
 /** @throws RefloatError ARCHIVE_*, DISK_FULL, FILE_SYSTEM_FAILED */
 export async function extractArchive(
-  request: ReadRequest & { readonly destination: string },
+  request: ReadOptions & { readonly destination: string },
   onProgress: Progress,
 ): Promise<ArchiveSummary> {
   const file = openChecked(request);
@@ -63,7 +55,7 @@ export async function extractArchive(
 }
 
 /** Writes nothing. Same errors, apart from those of the destination. */
-export async function verifyArchive(request: ReadRequest, onProgress: Progress): Promise<ArchiveSummary> {
+export async function verifyArchive(request: ReadOptions, onProgress: Progress): Promise<ArchiveSummary> {
   const file = openChecked(request);
   try {
     return await readAll(file, request, new Skips(), null, Number.POSITIVE_INFINITY, onProgress);
@@ -72,7 +64,7 @@ export async function verifyArchive(request: ReadRequest, onProgress: Progress):
   }
 }
 
-function openChecked(request: ReadRequest): DecodedFile {
+function openChecked(request: ReadOptions): DecodedFile {
   const file = openArchive(request.archive, request.limits?.maxRatio ?? DEFAULT_MAX_RATIO);
   const promised = request.expected?.archiveBytes;
   if (promised !== undefined && promised !== file.archiveBytes) {
@@ -98,20 +90,13 @@ function freeBytes(path: string): number {
 
 async function readAll(
   file: DecodedFile,
-  request: ReadRequest,
+  request: ReadOptions,
   skips: Skips,
   writer: TreeWriter | null,
   free: number,
   onProgress: Progress,
 ): Promise<ArchiveSummary> {
-  const rules = new EntryRules({
-    policy: request.policy,
-    limits: {
-      maxEntries: request.limits?.maxEntries ?? DEFAULT_MAX_ENTRIES,
-      maxBytes: request.limits?.maxBytes ?? DEFAULT_MAX_BYTES,
-    },
-    strictMode: request.strictMode ?? 'refuse',
-  });
+  const rules = new EntryRules(request);
   const { expected } = request;
   try {
     const reader = new TarReader(new ByteQueue(file.bytes));
@@ -124,7 +109,14 @@ async function readAll(
   const difference = expected?.counts === undefined ? null : differentCount(expected.counts, rules.counts);
   if (difference !== null) throw refusal('ARCHIVE_TRUNCATED', 'counts', `the archive is not complete (${difference})`);
   await writer?.complete();
-  return { ...rules.counts, sha256: file.digest(), archiveBytes: file.archiveBytes, skipped: skips.list() };
+  return {
+    ...rules.counts,
+    ...rules.longestPath(),
+    hasRoot: rules.hasRoot,
+    sha256: file.digest(),
+    archiveBytes: file.archiveBytes,
+    skipped: skips.list(),
+  };
 }
 
 /** A damaged archive whose digest is wrong is first of all a changed one. */
@@ -136,7 +128,7 @@ function digestDiffers(file: DecodedFile, expected: Expected | undefined): Reflo
 interface Reading {
   readonly reader: TarReader;
   readonly rules: EntryRules;
-  readonly request: ReadRequest;
+  readonly request: ReadOptions;
   readonly skips: Skips;
   readonly writer: TreeWriter | null;
   readonly free: number;
@@ -156,6 +148,7 @@ async function readMembers({ reader, rules, request, skips, writer, free, onProg
   for (let original = await reader.next(); original !== null; original = await reader.next()) {
     const member = request.policy === 'strict' ? withoutPrivileges(original, skips) : original;
     const decision = rules.admit(member);
+    for (const directory of decision.implied) writer?.implied(directory);
     if (!decision.take) {
       skips.add(member.name, decision.reason);
       continue;
@@ -169,12 +162,11 @@ async function readMembers({ reader, rules, request, skips, writer, free, onProg
         `the archive holds more bytes than the ${free} that are free`,
         member.name,
       );
-    const { path, implied, target } = decision;
+    const { path, target } = decision;
     if (writer === null) {
       onBytes(member.dataBytes);
       continue;
     }
-    for (const directory of implied) writer.implied(directory);
     const meta = metadataOf(member);
     if (member.type === 'directory') writer.directory(path, meta, decision.existed);
     else if (member.type === 'symlink') writer.symlink(path, member.linkName, meta);

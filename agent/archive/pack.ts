@@ -9,6 +9,7 @@ import { closeSync, openSync, readSync, unlinkSync } from 'node:fs';
 import { DirFds } from './dir-fds.ts';
 import { FrameSink } from './frame-sink.ts';
 import { BLOCK } from './header.ts';
+import { LongestPathSeen } from './longest-path.ts';
 import { refusal } from './refusal.ts';
 import { Skips } from './skips.ts';
 import { maybeSparse, scanSegments } from './sparse-scan.ts';
@@ -87,6 +88,7 @@ class Packer {
   readonly #onProgress: Progress;
   readonly #skips = new Skips();
   readonly #counts = noCounts();
+  readonly #longest = new LongestPathSeen();
   /** First names of hard-linked files that could not be read: the next name of the same file takes their place. */
   readonly #missing = new Set<string>();
   #done = 0;
@@ -101,6 +103,7 @@ class Packer {
   async run(): Promise<ArchiveSummary> {
     try {
       for (const item of walkTree(this.#dirs, this.#skips)) {
+        this.#longest.add(item.path);
         if (item.kind === 'file' || (item.kind === 'hardlink' && this.#missing.has(item.target)))
           await this.#file(item);
         else if (item.kind === 'directory') await this.#directory(item);
@@ -113,7 +116,14 @@ class Packer {
     await this.#sink.write(Buffer.alloc(BLOCK * 2));
     const { sha256, archiveBytes } = await this.#sink.finish();
     this.#onProgress(this.#done, this.#counts.entries);
-    return { ...this.#counts, sha256, archiveBytes, skipped: this.#skips.list() };
+    return {
+      ...this.#counts,
+      ...this.#longest.summary(),
+      hasRoot: true,
+      sha256,
+      archiveBytes,
+      skipped: this.#skips.list(),
+    };
   }
 
   #fields(item: WalkItem, stat: Stat, type: HeaderFields['type'], xattrs: readonly Xattr[], size = 0): HeaderFields {

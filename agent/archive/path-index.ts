@@ -7,9 +7,10 @@
  */
 import { randomBytes } from 'node:crypto';
 
-export type PathKind = 'file' | 'directory' | 'implied' | 'symlink' | 'hardlink';
+/** `left-out`: in the archive, but not in the tree. */
+export type PathKind = 'file' | 'directory' | 'implied' | 'symlink' | 'hardlink' | 'left-out';
 
-const KINDS: readonly PathKind[] = ['file', 'directory', 'implied', 'symlink', 'hardlink'];
+const KINDS: readonly PathKind[] = ['file', 'directory', 'implied', 'symlink', 'hardlink', 'left-out'];
 
 export class PathIndex {
   /** Three words per slot: hash, hash, kind + 1 (0 is empty). */

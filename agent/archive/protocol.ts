@@ -1,33 +1,20 @@
 /** What the agent and its archive child say to each other: one JSON request on stdin, JSON lines on stdout. */
 import type { ErrorJson } from '../../db/errors.ts';
-import type { ArchiveSummary, Expected, Limits, Policy, TreeCounts } from './types.ts';
+import type { ArchiveSummary, ReadOptions, TreeCounts } from './types.ts';
 
 /** First argument that turns the program into its own archive child. Not for people. */
 export const CHILD_COMMAND = '__archive-child';
 
 export type ChildRequest =
   | { readonly verb: 'pack'; readonly root: string; readonly archive: string }
-  | {
+  | (ReadOptions & {
       readonly verb: 'extract';
       /** False only in tests of the first wall. */
       readonly wall: boolean;
-      readonly archive: string;
       /** Created by the agent, empty, so that the agent knows that it may be removed. */
       readonly destination: string;
-      readonly policy: Policy;
-      readonly strictMode?: 'refuse' | 'leave-out';
-      readonly limits?: Partial<Limits>;
-      readonly expected?: Expected;
-    }
-  | {
-      readonly verb: 'verify';
-      readonly wall: boolean;
-      readonly archive: string;
-      readonly policy: Policy;
-      readonly strictMode?: 'refuse' | 'leave-out';
-      readonly limits?: Partial<Limits>;
-      readonly expected?: Expected;
-    }
+    })
+  | (ReadOptions & { readonly verb: 'verify'; readonly wall: boolean })
   | { readonly verb: 'measure'; readonly root: string };
 
 export type ChildMessage =

@@ -21,14 +21,14 @@ export class Skips {
   merge(list: readonly Skipped[]): void {
     for (const skipped of list) {
       if (this.#named.length < MAX_NAMED) this.#named.push(skipped);
-      else this.#more.set(skipped.reason, (this.#more.get(skipped.reason) ?? 0) + 1);
+      else this.#more.set(skipped.reason, (this.#more.get(skipped.reason) ?? 0) + (skipped.count ?? 1));
     }
   }
 
   list(): Skipped[] {
     return [
       ...this.#named,
-      ...[...this.#more].map(([reason, count]) => ({ path: '…', reason, detail: `${count} more` })),
+      ...[...this.#more].map(([reason, count]) => ({ path: '…', reason, detail: `${count} more`, count })),
     ];
   }
 }

@@ -20,10 +20,19 @@ export interface TreeCounts {
   readonly contentBytes: number;
 }
 
+export interface LongestPath {
+  readonly bytes: number;
+  readonly components: number;
+}
+
 export interface ArchiveSummary extends TreeCounts {
   /** SHA-256 of the archive file as it lies on disk, hex. */
   readonly sha256: string;
   readonly archiveBytes: number;
+  /** Whether the archive has an entry for the root itself; without one its owner, mode and times are not known. */
+  readonly hasRoot: boolean;
+  /** Only of a tree with a path of more than 4,096 bytes or 256 components. */
+  readonly longestPath?: LongestPath;
   readonly skipped: readonly Skipped[];
   /** What protection was missing while an archive was read, one sentence each; absent when nothing was. For people. */
   readonly warnings?: readonly string[];
@@ -35,6 +44,10 @@ export interface Limits {
   readonly maxBytes: number;
   /** Decompressed bytes per compressed byte over windows of 64 MiB; 200 unless given. */
   readonly maxRatio?: number;
+  /** 4,096 under `strict`, 65,536 under `faithful` unless given. */
+  readonly maxPathBytes?: number;
+  /** Components of a path; 256 unless given. */
+  readonly maxDepth?: number;
 }
 
 /** What an archive must turn out to be; a difference is `ARCHIVE_CHANGED` (digest, size) or `ARCHIVE_TRUNCATED` (counts). */
@@ -44,38 +57,36 @@ export interface Expected {
   readonly counts?: TreeCounts;
 }
 
-export interface ExtractOptions {
+/** How an archive is read, whether it is extracted or verified. Plain JSON: it goes to the child process as it is. */
+export interface ReadOptions {
   readonly archive: string;
-  /** Must not exist; its parent must. Gone again after a refusal. */
-  readonly destination: string;
   readonly policy: Policy;
-  /** What `strict` does with links and special files: refuse the archive (unless given), or leave them out and report them. */
-  readonly strictMode?: 'refuse' | 'leave-out';
+  /** What becomes of entries that the policy does not restore: the archive is refused (unless given), or they are left out and reported. */
+  readonly unrestorable?: 'refuse' | 'leave-out';
+  /** `rooted`: absolute names, as some backup tools write them, are taken as names below the destination. Refused unless given. */
+  readonly absoluteNames?: 'refuse' | 'rooted';
   readonly limits?: Partial<Limits>;
   readonly expected?: Expected;
+}
+
+interface Watched {
   readonly signal?: AbortSignal;
-  /** Bytes of file content written, without holes. */
+  /** Bytes of file content read or written, without holes. */
   readonly onProgress?: (bytesDone: number, entriesDone: number) => void;
 }
 
-export interface PackOptions {
+export interface ExtractOptions extends ReadOptions, Watched {
+  /** Must not exist; its parent must. Gone again after a refusal. */
+  readonly destination: string;
+}
+
+export interface PackOptions extends Watched {
   readonly root: string;
   /** Must not exist. Written, fsynced, but not renamed: the caller publishes the directory it lies in. */
   readonly archive: string;
-  readonly signal?: AbortSignal;
-  readonly onProgress?: (bytesDone: number, entriesDone: number) => void;
 }
 
-export interface VerifyOptions {
-  readonly archive: string;
-  readonly policy: Policy;
-  /** What `strict` does with links and special files: refuse the archive (unless given), or leave them out and report them. */
-  readonly strictMode?: 'refuse' | 'leave-out';
-  readonly limits?: Partial<Limits>;
-  readonly expected?: Expected;
-  readonly signal?: AbortSignal;
-  readonly onProgress?: (bytesDone: number, entriesDone: number) => void;
-}
+export interface VerifyOptions extends ReadOptions, Watched {}
 
 /** The archive's four verbs. Each runs in a child process, so that the agent goes on renewing its lease meanwhile. */
 export interface Archiver {

@@ -1,6 +1,6 @@
 /** How `pack`, `unpack` and `verify` end: one JSON object or a few lines, and the exit code of the contract. */
 import { type ErrorCode, RefloatError, toRefloatError } from '../../db/errors.ts';
-import type { Skipped } from '../../db/results.ts';
+import { countSkipped, type Skipped } from '../../db/results.ts';
 
 export interface OutcomeOptions {
   readonly json?: boolean;
@@ -65,7 +65,7 @@ export function describeSkipped(skipped: readonly Skipped[]): string[] {
     .map(({ path, reason, detail }) => `  ${reason}: ${path}${detail === undefined ? '' : ` (${detail})`}`);
   if (skipped.length === 0) return [];
   return [
-    `Left out or not put back as it was (${skipped.length}):`,
+    `Left out or not put back as it was (${countSkipped(skipped)}):`,
     ...lines,
     ...(skipped.length > 20 ? ['  … (--json names more)'] : []),
   ];

@@ -17,6 +17,8 @@ interface UnpackOptions extends OutcomeOptions {
   readonly maxBytes?: string;
   readonly maxEntries?: string;
   readonly maxRatio?: string;
+  readonly maxPath?: string;
+  readonly maxDepth?: string;
 }
 
 export function addUnpackCommand(program: Command): void {
@@ -33,6 +35,8 @@ export function addUnpackCommand(program: Command): void {
     .option('--max-bytes <n>', 'refuse more bytes of files than this')
     .option('--max-entries <n>', 'refuse more entries than this (2000000)')
     .option('--max-ratio <n>', 'refuse what decompresses to more times its size than this, over 64 MiB (200)')
+    .option('--max-path <n>', 'refuse paths of more bytes than this (65536; strict: 4096)')
+    .option('--max-depth <n>', 'refuse paths of more components than this (256)')
     .option('--json', 'print one JSON object last')
     .action(async (archive: string, destination: string, options: UnpackOptions) => {
       await runToOutcome(
@@ -58,11 +62,13 @@ async function unpack(
       hint: 'Check the path.',
       details: { usage: true },
     });
-  const { maxBytes, maxEntries, maxRatio } = options;
+  const { maxBytes, maxEntries, maxRatio, maxPath, maxDepth } = options;
   const limits = {
     ...(maxBytes === undefined ? {} : { maxBytes: parseCount('--max-bytes', maxBytes) }),
     ...(maxEntries === undefined ? {} : { maxEntries: parseCount('--max-entries', maxEntries) }),
     ...(maxRatio === undefined ? {} : { maxRatio: parseCount('--max-ratio', maxRatio) }),
+    ...(maxPath === undefined ? {} : { maxPathBytes: parseCount('--max-path', maxPath) }),
+    ...(maxDepth === undefined ? {} : { maxDepth: parseCount('--max-depth', maxDepth) }),
   };
   return await createArchiver().extract({ archive, destination, policy: parsePolicy(options.policy), limits, signal });
 }

@@ -1,7 +1,7 @@
 /** What the steps of a restore leave in the journal, by name of the step or note. Plain JSON. */
 import type { HeldTree, Skipped } from '../../db/results.ts';
 import type { Scope } from '../../db/scopes.ts';
-import type { Policy, TreeCounts } from '../archive/types.ts';
+import type { LongestPath, Policy, TreeCounts } from '../archive/types.ts';
 import type { QuiescedContainer } from '../deploy/types.ts';
 import type { FileSystemSpace } from '../fs/disk-space.ts';
 import type { Identity } from '../fs/durable.ts';
@@ -31,6 +31,7 @@ export interface Target {
     readonly sha256: string;
     readonly archiveBytes: number;
     readonly counts: TreeCounts;
+    readonly longestPath?: LongestPath | undefined;
     readonly policy: Policy;
   } | null;
 }

@@ -207,6 +207,7 @@ async function snapshotTargets(
         sha256: captured.sha256,
         archiveBytes: captured.archiveBytes,
         counts: captured.counts,
+        ...(captured.longestPath === undefined ? {} : { longestPath: captured.longestPath }),
         policy: snapshot.kind === 'imported' ? 'strict' : 'faithful',
       }),
     ];

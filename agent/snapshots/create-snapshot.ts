@@ -8,7 +8,7 @@
  */
 import { join } from 'node:path';
 import { RefloatError } from '../../db/errors.ts';
-import type { Progress, SnapshotKind, SnapshotRecord } from '../../db/results.ts';
+import { countSkipped, type Progress, type SnapshotKind, type SnapshotRecord } from '../../db/results.ts';
 import type { Scope } from '../../db/scopes.ts';
 import type { WorkloadConfig } from '../../db/workload.ts';
 import { countsOf } from '../archive/tree-counts.ts';
@@ -17,6 +17,7 @@ import { identify, makeDirectoryDurably, renameDurably, syncDirectory, writeFile
 import { removeTree } from '../fs/remove-tree.ts';
 import { crashPoint } from '../restore/crash-point.ts';
 import { AGENT_VERSION } from '../version.ts';
+import { limitsOf } from './limits.ts';
 import {
   archiveName,
   encodeManifest,
@@ -135,7 +136,7 @@ async function verifyAll(
     await options.archiver.verify({
       archive: join(partial, archiveName(name)),
       policy: 'faithful',
-      limits: { maxEntries: counts.entries + 1, maxBytes: counts.contentBytes + 1 },
+      limits: limitsOf({ counts, longestPath: packed.longestPath }),
       expected: { sha256, archiveBytes, counts },
       signal,
     });
@@ -167,7 +168,8 @@ function manifestOf(options: CreateSnapshotOptions, summaries: ReadonlyMap<strin
         sha256,
         archiveBytes,
         counts: countsOf(summary),
-        skippedCount: skipped.length,
+        ...(summary.longestPath === undefined ? {} : { longestPath: summary.longestPath }),
+        skippedCount: countSkipped(skipped),
         skipped: skipped.slice(0, MAX_SKIPPED_LISTED),
       };
     }),

@@ -41,6 +41,8 @@ const VOLUME = z
       xattrs: COUNT,
       contentBytes: COUNT,
     }),
+    /** Only when a path is longer than 4,096 bytes or 256 components. */
+    longestPath: z.strictObject({ bytes: COUNT, components: COUNT }).optional(),
     /** How many entries were not captured; `skipped` names at most MAX_SKIPPED_LISTED of them. */
     skippedCount: COUNT,
     skipped: z
@@ -50,6 +52,7 @@ const VOLUME = z
           path: z.string(),
           reason: z.string().max(64),
           detail: z.string().optional(),
+          count: COUNT.optional(),
         }),
       )
       .max(MAX_SKIPPED_LISTED),

@@ -1,6 +1,7 @@
 /** Reads a whole snapshot back: digests, counts and structure of every archive, with the parser that a restore uses. */
 import { join } from 'node:path';
 import type { Archiver, Policy } from '../archive/types.ts';
+import { limitsOf } from './limits.ts';
 import type { ReadSnapshot } from './read-manifest.ts';
 
 export interface VerifiedSnapshot {
@@ -29,7 +30,7 @@ export async function verifySnapshot(
     const summary = await archiver.verify({
       archive: join(snapshot.path, volume.archive),
       policy,
-      limits: { maxEntries: volume.counts.entries + 1, maxBytes: volume.counts.contentBytes + 1 },
+      limits: limitsOf(volume),
       expected: { sha256: volume.sha256, archiveBytes: volume.archiveBytes, counts: volume.counts },
       ...(signal === undefined ? {} : { signal }),
       ...(onProgress === undefined

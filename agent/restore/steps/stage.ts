@@ -10,6 +10,7 @@ import type { ArchiveSummary } from '../../archive/types.ts';
 import { identify, makeDirectoriesDurably, makeDirectoryDurably, removeEmptyDirectory } from '../../fs/durable.ts';
 import { removeTree } from '../../fs/remove-tree.ts';
 import { type RootMetadata, readRootMetadata, writeRootMetadata } from '../../fs/root-metadata.ts';
+import { limitsOf } from '../../snapshots/limits.ts';
 import type { RestoreFacts, Target } from '../facts.ts';
 import type { Step, StepContext } from '../saga.ts';
 
@@ -34,10 +35,7 @@ export const stage: Step<RestoreFacts, 'stage'> = {
         archive: target.archive.path,
         destination: target.staging,
         policy: target.archive.policy,
-        limits: {
-          maxEntries: Math.max(target.archive.counts.entries, 1),
-          maxBytes: target.archive.counts.contentBytes,
-        },
+        limits: limitsOf(target.archive),
         expected: target.archive,
         signal: context.signal,
         onProgress: progress(target),

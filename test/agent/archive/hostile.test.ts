@@ -208,6 +208,50 @@ const CASES: Readonly<Record<string, readonly [rule: string, bytes: Buffer, opti
     tar(long('L', `${`${'d'.repeat(240)}/`.repeat(17)}x`), A),
     { policy: 'strict' },
   ],
+  'what lies below a symlink that is left out': [
+    'below-non-directory',
+    tar(symlink('d', '/etc'), entry({ name: 'd/passwd', body: 'x' })),
+    { policy: 'strict', unrestorable: 'leave-out' },
+  ],
+  'what lies below a device that is left out': [
+    'below-non-directory',
+    tar(entry({ name: 'd', type: '3' }), entry({ name: 'd/x' })),
+    { unrestorable: 'leave-out' },
+  ],
+  'a file in the place of a link that is left out': [
+    'duplicate-entry',
+    tar(symlink('s', 'a'), entry({ name: 's', body: 'x' })),
+    { policy: 'strict', unrestorable: 'leave-out' },
+  ],
+  'a link with .. in its name that would be left out': [
+    'dot-dot',
+    tar(symlink('../s', 'a')),
+    { policy: 'strict', unrestorable: 'leave-out' },
+  ],
+  'more entries than allowed, although they are left out': [
+    'max-entries',
+    tar(symlink('s', 'a'), symlink('t', 'a')),
+    { policy: 'strict', unrestorable: 'leave-out', limits: { maxEntries: 1 } },
+  ],
+  'a hard link to what is left out': [
+    'hardlink-target',
+    tar(entry({ name: 'd', type: '3' }), hardlink('h', 'd')),
+    { unrestorable: 'leave-out' },
+  ],
+  'more implied directories than there may be entries': [
+    'max-entries',
+    tar(...Array.from({ length: 3 }, (_, index) => Buffer.concat([long('L', `${index}${'/d'.repeat(200)}`), A]))),
+    { limits: { maxEntries: 300 } },
+  ],
+  'a rooted name with ..': ['dot-dot', tar(entry({ name: '/../x' })), { absoluteNames: 'rooted' }],
+  'a name with two slashes in front': ['absolute-name', tar(entry({ name: '//x' })), { absoluteNames: 'rooted' }],
+  'a rooted name and the same without its slash': [
+    'duplicate-entry',
+    tar(entry({ name: '/a' }), entry({ name: 'a' })),
+    { absoluteNames: 'rooted' },
+  ],
+  'an archive of xz': ['compression', Buffer.from('fd377a585a000004e6d6b446', 'hex')],
+  'an archive of bzip2': ['compression', Buffer.from('BZh91AY&SY')],
   'control bytes in a refused name': ['dot-dot', tar(entry({ name: '../\x1b]0;pwned\x07\n' }))],
 };
 
@@ -260,6 +304,50 @@ test('links of hostile targets are stored as they are and lead nowhere while ext
   );
   assert.equal(error, null);
   assert.deepEqual([...snapshotTree(destination).keys()].sort(), ['', 'a', 'abs', 'h', 'up']);
+});
+
+test('what a policy does not restore can be left out, by name, with the directories that it implies', async () => {
+  const bytes = tar(
+    symlink('d/s', '/etc'),
+    entry({ name: 'd/a', body: 'x' }),
+    hardlink('h', 'd/a'),
+    entry({ name: 'p', type: '6' }),
+  );
+  const folder = join(base, 'left-out');
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'a.tar'), bytes);
+  const left = async (policy: 'strict' | 'faithful') => {
+    const destination = join(folder, policy);
+    const { skipped } = await archiver.extract({
+      archive: join(folder, 'a.tar'),
+      destination,
+      policy,
+      unrestorable: 'leave-out',
+    });
+    return [
+      [...snapshotTree(destination).keys()].sort(),
+      skipped.map(({ path, reason }) => `${reason} ${path}`).sort(),
+    ];
+  };
+  assert.deepEqual(await left('strict'), [
+    ['', 'd', 'd/a'],
+    ['fifo p', 'hardlink h', 'symlink d/s'],
+  ]);
+  assert.deepEqual(await left('faithful'), [['', 'd', 'd/a', 'd/s', 'h'], ['fifo p']]);
+});
+
+test('absolute names are placed below the destination where the caller says that they are rooted', async () => {
+  const { error, destination } = await attack(
+    tar(
+      directory('/'),
+      directory('/backup'),
+      entry({ name: '/backup/a', body: 'x' }),
+      hardlink('/backup/h', '/backup/a'),
+    ),
+    { absoluteNames: 'rooted' },
+  );
+  assert.equal(error, null);
+  assert.deepEqual([...snapshotTree(destination).keys()].sort(), ['', 'backup', 'backup/a', 'backup/h']);
 });
 
 test('two volumes: a symlink of one never carries the other out', async () => {

@@ -31,7 +31,6 @@ async function read(bytes: Buffer, step = bytes.length + 1): Promise<Seen[]> {
   const rules = new EntryRules({
     policy: 'faithful',
     limits: { maxEntries: 1000, maxBytes: 2 ** 40 },
-    strictMode: 'refuse',
   });
   const seen: Seen[] = [];
   for (let member = await reader.next(); member !== null; member = await reader.next()) {

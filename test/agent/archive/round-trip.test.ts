@@ -5,6 +5,11 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { createArchiver } from '../../../agent/archive/archiver.ts';
+import { createSnapshot } from '../../../agent/snapshots/create-snapshot.ts';
+import { limitsOf } from '../../../agent/snapshots/limits.ts';
+import { snapshotStore } from '../../../agent/snapshots/store.ts';
+import type { RefloatError } from '../../../db/errors.ts';
+import { newId } from '../../../db/ids.ts';
 import { mountLoop } from '../../helpers/loop-fs.ts';
 import { makeRichTree } from '../../helpers/rich-tree.ts';
 import { compareTrees, type Property, snapshotTree } from '../../helpers/tree.ts';
@@ -54,6 +59,42 @@ after(ext4.unmount);
 const portable = join(ext4.path, 'portable');
 makeRichTree(portable, { sparseBytes: GIB / 16, portable: true });
 const original = snapshotTree(portable);
+
+test('a tree that is deeper than archives usually may be comes back by its own manifest, and not without', async () => {
+  const source = join(ext4.path, 'deep');
+  mkdirSync(source);
+  // 300 levels, 4,504 bytes: made from inside, since no path argument can name the end.
+  execFileSync('bash', [
+    '-c',
+    'cd "$1" && for i in $(seq 300); do mkdir -p directory-long && cd -P directory-long && echo $i > file; done',
+    'bash',
+    source,
+  ]);
+  const store = snapshotStore(join(ext4.path, 'state'));
+  const { path, manifest } = await createSnapshot({
+    store,
+    archiver,
+    id: newId(),
+    kind: 'capture',
+    workload: { id: newId(), name: 'w' },
+    image: 'i:1',
+    imageId: '',
+    volumes: [{ name: 'data', scope: 'project', source: 'data', target: '/data', path: source }],
+    intentId: newId(),
+    capturedAt: new Date(),
+    protectedUntil: null,
+  });
+  const [volume] = manifest.volumes;
+  assert.deepEqual(volume?.longestPath, { bytes: 300 * 15 + 4, components: 301 });
+  const archive = join(path, 'data.tar.zst');
+  const destination = join(ext4.path, 'deep-out');
+  await archiver.extract({ archive, destination, policy: 'faithful', limits: limitsOf(volume) });
+  assert.deepEqual(compareTrees(snapshotTree(source), snapshotTree(destination)), []);
+  await assert.rejects(
+    archiver.extract({ archive, destination: join(ext4.path, 'no'), policy: 'faithful' }),
+    (error: RefloatError) => error.details?.['rule'] === 'too-deep',
+  );
+});
 
 /** libarchive 3.6 never sets the root's time, and mistakes fractions of seconds before 1970, with anybody's archives. */
 const BSDTAR_CANNOT = /^(\.|time-3|time-4): mtime /;
