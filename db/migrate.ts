@@ -8,6 +8,7 @@
 import { connect, type Sql } from './client.ts';
 import { RefloatError } from './errors.ts';
 import { sql as initial } from './migrations/0001-initial.ts';
+import { sql as people } from './migrations/0002-people.ts';
 
 export interface Migration {
   readonly name: string;
@@ -15,7 +16,10 @@ export interface Migration {
 }
 
 /** In order. Applied ones never change; a correction is a new one. */
-export const MIGRATIONS: readonly Migration[] = [{ name: '0001-initial', sql: initial }];
+export const MIGRATIONS: readonly Migration[] = [
+  { name: '0001-initial', sql: initial },
+  { name: '0002-people', sql: people },
+];
 
 /** Key of the advisory lock, the same in every process. */
 const LOCK = 7236428100;

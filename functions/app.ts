@@ -40,7 +40,7 @@ import { revokeHost } from './routes/revoke-host.ts';
 import { revokeToken } from './routes/revoke-token.ts';
 import { undoIntent } from './routes/undo-intent.ts';
 import { verifySnapshot } from './routes/verify-snapshot.ts';
-import { signInApp } from './sign-in.ts';
+import { signInApp } from './sign-in-page.ts';
 
 const ROUTES = [
   listHosts,

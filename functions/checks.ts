@@ -6,14 +6,15 @@ import { findSnapshot, type SnapshotRow } from '../db/queries/find-snapshot.ts';
 import { findWorkload, type WorkloadRow } from '../db/queries/find-workload.ts';
 import type { IntentRow } from '../db/queries/insert-intent.ts';
 import { isSupportedScope, SUPPORTED_SCOPES } from '../db/scopes.ts';
-import { type Principal, requireWorkload } from './auth/principal.ts';
+import type { WorkloadConfig } from '../db/workload.ts';
+import { type Principal, requireWorkload, seesProject } from './auth/principal.ts';
 import type { AppContext } from './deps.ts';
 
-/** Throws `FORBIDDEN`, then `WORKLOAD_NOT_FOUND`. */
+/** Throws `FORBIDDEN`, then `WORKLOAD_NOT_FOUND`, also for one of a project that the principal is not for. */
 export async function workloadFor(db: Queryable, principal: Principal, id: string): Promise<WorkloadRow> {
   requireWorkload(principal, id);
   const workload = await findWorkload(db, id);
-  if (workload !== null) return workload;
+  if (workload !== null && seesProject(principal, workload.project)) return workload;
   throw new RefloatError('WORKLOAD_NOT_FOUND', `there is no workload ${id}`, {
     hint: 'GET /api/workloads lists them.',
   });
@@ -28,14 +29,20 @@ export async function snapshotOf(db: Queryable, workload: WorkloadRow, id: strin
   });
 }
 
-/** Throws `INTENT_NOT_FOUND`, then `FORBIDDEN` for an intent of a workload that the principal is not for. */
+/** Throws `INTENT_NOT_FOUND`, also for one of another project; then `FORBIDDEN` for one of a workload that the principal is not for. */
 export async function intentFor(db: Queryable, principal: Principal, id: string): Promise<IntentRow> {
   const intent = await findIntent(db, id);
-  if (intent === null) {
+  const seen = intent !== null && (principal.projects === null || (await isSeen(db, principal, intent.workloadId)));
+  if (!seen) {
     throw new RefloatError('INTENT_NOT_FOUND', `there is no intent ${id}`, { hint: 'GET /api/intents lists them.' });
   }
   requireWorkload(principal, intent.workloadId);
   return intent;
+}
+
+async function isSeen(db: Queryable, principal: Principal, workloadId: string): Promise<boolean> {
+  const workload = await findWorkload(db, workloadId);
+  return workload !== null && seesProject(principal, workload.project);
 }
 
 /** Throws `CONFIRMATION_MISSING` (428) or `CONFIRMATION_MISMATCH` (412). */
@@ -84,4 +91,35 @@ export function requireCapturable(workload: WorkloadRow): void {
   throw new RefloatError('NO_VOLUMES', `workload "${workload.name}" has no volumes`, {
     hint: 'There is no data to capture or restore.',
   });
+}
+
+/**
+ * Throws `FORBIDDEN` where a principal that is limited to projects would reach beyond them: into another project, or, by a
+ * volume that it adds, to a host path that is not below a project's own directory.
+ * @param before the configuration that is replaced, if there is one
+ */
+export function requireWritableProject(
+  principal: Principal,
+  config: WorkloadConfig,
+  before: WorkloadConfig | null,
+): void {
+  if (principal.projects === null) return;
+  if (!seesProject(principal, config.project)) {
+    throw new RefloatError('FORBIDDEN', `you are limited to other projects than "${config.project}"`, {
+      hint: `Yours: ${[...principal.projects].join(', ')}.`,
+    });
+  }
+  const kept = new Set(before?.project === config.project ? before.volumes.map(placeOf) : []);
+  const beyond = config.volumes.filter(
+    (volume) => (volume.scope === 'absolute' || volume.scope === 'named') && !kept.has(placeOf(volume)),
+  );
+  if (beyond.length === 0) return;
+  throw new RefloatError('FORBIDDEN', `volume "${beyond[0]?.name}" is not confined to a project`, {
+    hint: 'Use scope project or stage; someone without a limit to projects may add volumes of scope absolute and named.',
+    details: { volumes: beyond.map((volume) => volume.name) },
+  });
+}
+
+function placeOf({ scope, source }: WorkloadConfig['volumes'][number]): string {
+  return `${scope}:${source}`;
 }

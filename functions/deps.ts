@@ -34,6 +34,8 @@ export interface AppEnv {
     /** operationId of the route, for the audit. */
     action: string;
     principal: Principal | undefined;
+    /** JWT that the answer's session cookie gets; empty: the cookie goes. */
+    newSession: string | undefined;
     /** The refusal is in the audit already, by the transaction that decided it. */
     audited: boolean;
     /** Resolves when a streamed answer is over; the database is released after it. */

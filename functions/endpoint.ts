@@ -1,18 +1,25 @@
 /**
  * One route: its description for /openapi.json and its handler, with the checks that every route has in the same order:
- * credential (401), scope (403), origin of cookie requests (403), path and query (404, 422); then the handler's own.
+ * credential (401), origin of cookie requests, scope and fresh proof (403), path and query (404, 422); then the handler's own.
  */
 import { createRoute, type OpenAPIHono, type RouteConfig } from '@hono/zod-openapi';
 import { z } from 'zod';
 import { RefloatError } from '../db/errors.ts';
 import { authenticate } from './auth/authenticate.ts';
-import { type Principal, requireScope } from './auth/principal.ts';
+import {
+  type Person,
+  type Principal,
+  requireFreshProof,
+  requireMoreThanViewer,
+  requirePerson,
+  requireScope,
+} from './auth/principal.ts';
 import type { TokenScope } from './auth/scopes.ts';
 import type { AppContext, AppDeps, AppEnv } from './deps.ts';
 import { PROBLEM } from './wire.ts';
 
-/** `public`: no credential. `any`: a credential, whatever its scopes. */
-type Access = TokenScope | 'public' | 'any';
+/** `public`: no credential. `any`: a credential, whatever its scopes. `person`: a session, whatever its role. */
+type Access = TokenScope | 'public' | 'any' | 'person';
 type Shape = Readonly<Record<string, z.ZodType>>;
 type Output<S extends Shape | undefined> = S extends Shape ? { [K in keyof S]: z.output<S[K]> } : Record<string, never>;
 
@@ -24,7 +31,7 @@ export interface Call<
 > {
   readonly c: AppContext;
   readonly deps: AppDeps;
-  readonly principal: A extends 'public' ? undefined : Principal;
+  readonly principal: A extends 'public' ? undefined : A extends 'person' ? Person : Principal;
   readonly params: Output<P>;
   readonly query: Output<Q>;
   /** Parsed on demand, so that a handler decides which of its checks come before those of the body. */
@@ -44,6 +51,8 @@ export interface EndpointConfig<
   readonly name: string;
   readonly summary: string;
   readonly access: A;
+  /** People need a proof of the last five minutes that it is them. */
+  readonly fresh?: true;
   /** A parameter of another form names nothing that exists: 404. */
   readonly params?: P;
   readonly query?: Q;
@@ -72,7 +81,7 @@ export function endpoint<
         c.set('action', config.name);
         const principal = config.access === 'public' ? undefined : await authenticate(c, deps);
         c.set('principal', principal);
-        if (principal !== undefined && config.access !== 'any') requireScope(principal, config.access as TokenScope);
+        if (principal !== undefined) authorize(principal, config);
         const call = {
           c,
           deps,
@@ -85,6 +94,18 @@ export function endpoint<
       });
     },
   };
+}
+
+function authorize(
+  principal: Principal,
+  { access, method, fresh }: { readonly access: Access; readonly method: string; readonly fresh?: true },
+): void {
+  if (access === 'person') requirePerson(principal);
+  else if (access !== 'any') {
+    requireScope(principal, access as TokenScope);
+    if (method !== 'get') requireMoreThanViewer(principal);
+  }
+  if (fresh === true) requireFreshProof(principal);
 }
 
 function parseParams(shape: Shape | undefined, c: AppContext): unknown {
@@ -140,6 +161,16 @@ function validated<S extends z.ZodType>(schema: S, value: unknown): z.output<S> 
   );
 }
 
+function describeAccess({ access, fresh }: { readonly access: Access; readonly fresh?: true }): {
+  description?: string;
+} {
+  const who =
+    access === 'person' ? 'People only.' : access === 'public' || access === 'any' ? '' : `Scope: \`${access}\``;
+  const proof = fresh === true ? 'People need a proof of the last five minutes.' : '';
+  const description = [who, proof].filter((text) => text !== '').join(access === 'person' ? ' ' : '. ');
+  return description === '' ? {} : { description };
+}
+
 function describe(
   config: EndpointConfig<Access, Shape | undefined, Shape | undefined, z.ZodType | undefined>,
 ): RouteConfig {
@@ -160,7 +191,7 @@ function describe(
     operationId: config.name,
     summary: config.summary,
     ...(config.access === 'public' ? { security: [] } : { security: [{ token: [] }, { session: [] }] }),
-    ...(config.access === 'public' || config.access === 'any' ? {} : { description: `Scope: \`${config.access}\`` }),
+    ...describeAccess(config),
     request: {
       ...(config.params === undefined ? {} : { params: z.object(config.params) }),
       ...(config.query === undefined ? {} : { query: z.object(config.query) }),

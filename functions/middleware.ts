@@ -9,6 +9,7 @@ import { databaseErrorFacts, violates } from '../db/database-error.ts';
 import { RefloatError, toRefloatError } from '../db/errors.ts';
 import { newId } from '../db/ids.ts';
 import { insertAudit } from '../db/queries/insert-audit.ts';
+import { writeSessionCookie } from './auth/session.ts';
 import type { AppContext, AppDeps, AppEnv } from './deps.ts';
 import { problemOf, statusOf } from './problem.ts';
 
@@ -25,6 +26,8 @@ export function addMiddleware(app: OpenAPIHono<AppEnv>, deps: AppDeps): void {
       await next();
     } finally {
       setHeaders(c);
+      const session = c.get('newSession');
+      if (session !== undefined) writeSessionCookie(c, deps, session);
       deps.afterResponse(c, (c.get('streaming') ?? Promise.resolve()).then(release));
     }
   });
@@ -122,7 +125,7 @@ async function auditRefusal(c: AppContext, deps: AppDeps, error: RefloatError, s
   if (!c.req.path.startsWith('/api/') || !(changes || status === 401 || status === 403)) return;
   try {
     await insertAudit(c.get('db'), {
-      actor: c.get('principal')?.subject ?? 'anonymous',
+      actor: c.get('principal')?.actor ?? 'anonymous',
       action: c.get('action').slice(0, 200),
       target: c.req.path.slice(0, 200),
       outcome: 'refused',

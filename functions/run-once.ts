@@ -39,7 +39,7 @@ export async function runOnce(
   change: (db: Queryable) => Promise<Done | RefloatError>,
 ): Promise<Response> {
   const key = idempotencyKey(c);
-  const actor = c.get('principal')?.subject ?? 'anonymous';
+  const actor = c.get('principal')?.actor ?? 'anonymous';
   const requestId = c.get('requestId');
   const hash = key === undefined ? '' : await sha256Hex(`${c.req.method}\n${c.req.path}\n${await c.req.text()}`);
   const response = await c.get('db').transaction(async (tx) => {

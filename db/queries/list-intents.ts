@@ -2,10 +2,13 @@ import { and, desc, eq, inArray, lt, type SQL } from 'drizzle-orm';
 import type { Queryable } from '../client.ts';
 import type { IntentKind, IntentState } from '../intent-state.ts';
 import { intents } from '../schema/intents.ts';
+import { workloads } from '../schema/workloads.ts';
 import type { IntentRow } from './insert-intent.ts';
 
 export interface IntentFilter {
   readonly workloadIds?: readonly string[];
+  /** Only intents of workloads that are in these now. */
+  readonly projects?: readonly string[];
   readonly hostId?: string;
   readonly kinds?: readonly IntentKind[];
   readonly states?: readonly IntentState[];
@@ -18,6 +21,13 @@ export interface IntentFilter {
 export async function listIntents(db: Queryable, filter: IntentFilter): Promise<IntentRow[]> {
   const conditions: SQL[] = [];
   if (filter.workloadIds !== undefined) conditions.push(inArray(intents.workloadId, [...filter.workloadIds]));
+  if (filter.projects !== undefined) {
+    const own = db
+      .select({ id: workloads.id })
+      .from(workloads)
+      .where(inArray(workloads.project, [...filter.projects]));
+    conditions.push(inArray(intents.workloadId, own));
+  }
   if (filter.hostId !== undefined) conditions.push(eq(intents.hostId, filter.hostId));
   if (filter.kinds !== undefined) conditions.push(inArray(intents.kind, [...filter.kinds]));
   if (filter.states !== undefined) conditions.push(inArray(intents.state, [...filter.states]));

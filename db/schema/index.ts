@@ -1,10 +1,15 @@
 export { audit } from './audit.ts';
+export { challenges } from './challenges.ts';
 export { containers } from './containers.ts';
 export { hosts } from './hosts.ts';
 export { idempotencyKeys } from './idempotency-keys.ts';
 export { intentEvents } from './intent-events.ts';
 export { type IntentParams, intents } from './intents.ts';
+export { oidcIdentities } from './oidc-identities.ts';
 export { oneTimeLinks } from './one-time-links.ts';
+export { passkeys } from './passkeys.ts';
+export { people } from './people.ts';
+export { sessions } from './sessions.ts';
 export { snapshotVolumes } from './snapshot-volumes.ts';
 export { snapshots } from './snapshots.ts';
 export { tokens } from './tokens.ts';

@@ -6,11 +6,13 @@
  */
 import { getCookie } from 'hono/cookie';
 import { RefloatError } from '../../db/errors.ts';
+import { findSession } from '../../db/queries/find-session.ts';
 import { findValidToken } from '../../db/queries/find-token.ts';
 import type { AppContext, AppDeps } from '../deps.ts';
-import { refused, type TokenKind, verifyJwt } from './jwt.ts';
-import type { Principal } from './principal.ts';
-import { requireOwnOrigin, sessionCookie } from './session.ts';
+import { refused, verifyToken } from './jwt.ts';
+import { requireOwnOrigin } from './origin.ts';
+import type { Automation, Principal } from './principal.ts';
+import { personOf, sessionCookie } from './session.ts';
 
 /** Throws `UNAUTHENTICATED` or `ORIGIN_MISMATCH`. */
 export async function authenticate(c: AppContext, deps: AppDeps): Promise<Principal> {
@@ -18,33 +20,38 @@ export async function authenticate(c: AppContext, deps: AppDeps): Promise<Princi
   if (authorization !== undefined) {
     const token = /^bearer +([\w.~+/=-]+)$/i.exec(authorization)?.[1];
     if (token === undefined) throw refused('the Authorization header is not a bearer token');
-    return principalOf(c, deps, token, 'automation');
+    return automationOf(c, deps, token);
   }
   const cookie = getCookie(c, sessionCookie(c, deps).name);
   if (cookie === undefined) throw refused('this needs a credential');
-  const principal = await principalOf(c, deps, cookie, 'session');
+  const person = await personOf(c, deps, cookie);
   if (c.req.method !== 'GET' && c.req.method !== 'HEAD') requireOwnOrigin(c, deps);
-  return principal;
+  return person;
 }
 
-async function principalOf(c: AppContext, deps: AppDeps, token: string, kind: TokenKind): Promise<Principal> {
-  const jti = await verifyJwt(deps, token, kind);
+async function automationOf(c: AppContext, deps: AppDeps, token: string): Promise<Automation> {
+  const jti = await verifyToken(deps, token);
   const row = await findValidToken(c.get('db'), jti);
   // The row decides what the token may do, so that nothing in it outlives a revocation.
-  if (row === null || row.kind !== kind) throw refused('the token was revoked');
+  if (row === null) throw refused('the token was revoked');
   return {
+    kind: 'automation',
     jti,
+    actor: row.subject,
     subject: row.subject,
     scopes: new Set(row.scopes),
     workloads: row.workloads === null ? null : new Set(row.workloads.map((id) => id.toLowerCase())),
-    via: kind === 'session' ? 'cookie' : 'bearer',
+    projects: null,
     expiresAt: row.expiresAt,
   };
 }
 
-/** For a stream that outlives a request: does the token still count? */
+/** For a stream that outlives a request: does the credential still count? */
 export async function stillValid(c: AppContext, principal: Principal): Promise<boolean> {
-  return (await findValidToken(c.get('db'), principal.jti)) !== null;
+  const db = c.get('db');
+  return principal.kind === 'person'
+    ? (await findSession(db, principal.sessionId)) !== null
+    : (await findValidToken(db, principal.jti)) !== null;
 }
 
 /** Throws `FORBIDDEN` unless `granted` lies within what the principal may do itself. */

@@ -2,10 +2,9 @@ import type { Queryable } from '../../db/client.ts';
 import { newId } from '../../db/ids.ts';
 import type { TokenRow } from '../../db/queries/find-token.ts';
 import { insertToken } from '../../db/queries/insert-token.ts';
-import { type JwtContext, mintJwt, type TokenKind } from './jwt.ts';
+import { type JwtContext, mintToken } from './jwt.ts';
 
 export interface TokenWish {
-  readonly kind: TokenKind;
   readonly subject: string;
   readonly scopes: readonly string[];
   readonly workloads: readonly string[] | null;
@@ -24,13 +23,13 @@ export async function issueToken(
   const expiresAt = new Date(Math.floor(context.now().getTime() / 1000 + wish.ttlSeconds) * 1000);
   const row = await insertToken(db, {
     jti,
-    kind: wish.kind,
+    kind: 'automation',
     subject: wish.subject,
     scopes: [...wish.scopes],
     workloads: wish.workloads === null ? null : [...wish.workloads],
     createdBy: wish.createdBy,
     expiresAt,
   });
-  const { kind, subject, scopes } = wish;
-  return { jwt: await mintJwt(context, { kind, jti, subject, scopes, expiresAt }), row };
+  const { subject, scopes } = wish;
+  return { jwt: await mintToken(context, { jti, subject, scopes, expiresAt }), row };
 }

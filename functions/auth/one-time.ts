@@ -13,7 +13,12 @@ export interface OneTimeLink {
 
 export async function createOneTimeLink(
   db: Queryable,
-  what: { readonly purpose: 'sign-in' | 'enrollment'; readonly subject: string; readonly hostId?: string },
+  what: {
+    readonly purpose: 'sign-in' | 'enrollment';
+    readonly subject: string;
+    readonly hostId?: string;
+    readonly personId?: string;
+  },
   ttlSeconds: number,
   now: Date,
 ): Promise<OneTimeLink> {

@@ -11,6 +11,7 @@ export const SCOPES_OF_TOKENS = [
   'restores:create',
   'intents:read',
   'tokens:write',
+  'people:write',
   'audit:read',
 ] as const;
 export type TokenScope = (typeof SCOPES_OF_TOKENS)[number];
@@ -19,4 +20,9 @@ export type TokenScope = (typeof SCOPES_OF_TOKENS)[number];
  * Scopes that reach beyond single workloads: a token that is limited to workloads is refused there, whatever scopes it
  * has. Otherwise `tokens:write` could mint a token without the limit.
  */
-export const FLEET_SCOPES: ReadonlySet<TokenScope> = new Set(['hosts:write', 'tokens:write', 'audit:read']);
+export const FLEET_SCOPES: ReadonlySet<TokenScope> = new Set([
+  'hosts:write',
+  'tokens:write',
+  'people:write',
+  'audit:read',
+]);

@@ -3,9 +3,10 @@ import { Command } from 'commander';
 import { type Connection, connect } from '../../db/client.ts';
 import { RefloatError } from '../../db/errors.ts';
 import { insertAudit } from '../../db/queries/insert-audit.ts';
+import { createSignInLink, invite } from '../auth/invite.ts';
 import { issueToken } from '../auth/issue-token.ts';
 import { readKeySet } from '../auth/key-set.ts';
-import { createOneTimeLink, SIGN_IN_TTL_SECONDS, signInUrl } from '../auth/one-time.ts';
+import { signInUrl } from '../auth/one-time.ts';
 import { SCOPES_OF_TOKENS } from '../auth/scopes.ts';
 import { readServerConfig } from '../config.ts';
 import { requireDatabaseUrl } from './database-url.ts';
@@ -26,12 +27,13 @@ export function signInLinkCommand(): Command {
               hint: 'Set it to the address of the console.',
             });
           }
-          const link = await createOneTimeLink(
-            db,
-            { purpose: 'sign-in', subject: 'admin' },
-            SIGN_IN_TTL_SECONDS,
-            new Date(),
-          );
+          const person = await invite(db, {
+            name: 'admin',
+            role: 'admin',
+            projects: null,
+            createdBy: 'refloat sign-in-link',
+          });
+          const link = await createSignInLink(db, person, new Date());
           await insertAudit(db, {
             actor: 'refloat sign-in-link',
             action: 'signInLink',
@@ -59,7 +61,6 @@ export function adminTokenCommand(): Command {
           const context = { keys: await readKeySet(config.signingKeys), issuer: config.issuer, now: () => new Date() };
           const { jwt, row } = await db.transaction(async (tx) => {
             const issued = await issueToken(tx, context, {
-              kind: 'automation',
               subject: 'admin',
               scopes: SCOPES_OF_TOKENS,
               workloads: null,

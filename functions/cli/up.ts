@@ -15,9 +15,10 @@ import { migrate } from '../../db/migrate.ts';
 import { findHost } from '../../db/queries/find-host.ts';
 import { insertAudit } from '../../db/queries/insert-audit.ts';
 import { insertHost } from '../../db/queries/insert-host.ts';
+import { createSignInLink, invite } from '../auth/invite.ts';
 import { issueToken } from '../auth/issue-token.ts';
 import { readKeySet } from '../auth/key-set.ts';
-import { createOneTimeLink, ENROLLMENT_TTL_SECONDS, SIGN_IN_TTL_SECONDS, signInUrl } from '../auth/one-time.ts';
+import { createOneTimeLink, ENROLLMENT_TTL_SECONDS, signInUrl } from '../auth/one-time.ts';
 import { SCOPES_OF_TOKENS } from '../auth/scopes.ts';
 import { readServerConfig, type ServerConfig } from '../config.ts';
 import { startNodeServer } from '../node.ts';
@@ -151,7 +152,8 @@ async function bootstrap(
     const now = (): Date => new Date();
     const context = { keys: await readKeySet(config.signingKeys), issuer: config.issuer, now };
     return await db.transaction(async (tx) => {
-      const link = await createOneTimeLink(tx, { purpose: 'sign-in', subject: ADMIN }, SIGN_IN_TTL_SECONDS, now());
+      const person = await invite(tx, { name: ADMIN, role: 'admin', projects: null, createdBy: 'refloat up' });
+      const link = await createSignInLink(tx, person, now());
       const enrollment = await createOneTimeLink(
         tx,
         { purpose: 'enrollment', subject: os.hostname(), hostId },
@@ -159,7 +161,6 @@ async function bootstrap(
         now(),
       );
       const { jwt, row } = await issueToken(tx, context, {
-        kind: 'automation',
         subject: ADMIN,
         scopes: SCOPES_OF_TOKENS,
         workloads: null,

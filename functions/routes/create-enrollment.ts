@@ -12,6 +12,7 @@ export const createEnrollment = endpoint(
     name: 'createEnrollment',
     summary: 'A one-time token with which `refloat-agent enroll` gets the credential of this host',
     access: 'hosts:write',
+    fresh: true,
     params: { id: z.uuid() },
     answers: {
       201: {

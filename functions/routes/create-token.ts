@@ -17,6 +17,7 @@ export const createToken = endpoint(
     name: 'createToken',
     summary: 'Mints a token for automation, with scopes of your own only; its text is shown once',
     access: 'tokens:write',
+    fresh: true,
     body: z.strictObject({
       subject: z
         .string()
@@ -39,7 +40,7 @@ export const createToken = endpoint(
     const workloads =
       wanted.workloads === undefined ? undefined : [...new Set(wanted.workloads.map((id) => id.toLowerCase()))];
     if (workloads !== undefined) {
-      const known = new Set((await listWorkloads(c.get('db'), workloads)).map((row) => row.id));
+      const known = new Set((await listWorkloads(c.get('db'), { ids: workloads })).map((row) => row.id));
       const unknown = workloads.filter((id) => !known.has(id));
       if (unknown.length > 0) {
         throw new RefloatError('VALIDATION_FAILED', `workloads: there is no workload ${unknown.join(', ')}`, {
@@ -50,11 +51,10 @@ export const createToken = endpoint(
     }
     return runOnce(c, async (db) => {
       const { jwt, row } = await issueToken(db, deps, {
-        kind: 'automation',
         subject,
         scopes,
         workloads: workloads ?? null,
-        createdBy: principal.subject,
+        createdBy: principal.actor,
         ttlSeconds,
       });
       return {

@@ -2,6 +2,7 @@ import { RefloatError } from '../../db/errors.ts';
 import { newId } from '../../db/ids.ts';
 import { findHost } from '../../db/queries/find-host.ts';
 import { insertWorkload } from '../../db/queries/insert-workload.ts';
+import { requireWritableProject } from '../checks.ts';
 import { endpoint } from '../endpoint.ts';
 import { runOnce } from '../run-once.ts';
 import { WORKLOAD, WORKLOAD_BODY, workloadAnswer } from '../wire.ts';
@@ -27,6 +28,7 @@ export const createWorkload = endpoint(
       });
     }
     const config = await body();
+    requireWritableProject(principal, config, null);
     const host = await findHost(c.get('db'), config.hostId);
     if (host === null || host.revokedAt !== null) {
       throw new RefloatError('VALIDATION_FAILED', `hostId: there is no host ${config.hostId}`, {

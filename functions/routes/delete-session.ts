@@ -1,6 +1,5 @@
-import { deleteCookie } from 'hono/cookie';
-import { revokeToken } from '../../db/queries/revoke-token.ts';
-import { sessionCookie } from '../auth/session.ts';
+import { revokeSession } from '../../db/queries/revoke-session.ts';
+import { sendCookie } from '../auth/session.ts';
 import { endpoint } from '../endpoint.ts';
 import { runOnce } from '../run-once.ts';
 
@@ -10,16 +9,15 @@ export const deleteSession = endpoint(
     path: '/api/session',
     name: 'deleteSession',
     summary: 'Signs out: the session ends on the server, too',
-    access: 'any',
+    access: 'person',
     answers: { 204: { description: 'Signed out' } },
   },
-  async ({ c, deps, principal }) => {
-    await runOnce(c, async (db) => {
-      await revokeToken(db, principal.jti, 'session');
-      return { status: 204, target: `session:${principal.jti}` };
+  async ({ c, principal }) => {
+    const response = await runOnce(c, async (db) => {
+      await revokeSession(db, principal.sessionId, principal.personId);
+      return { status: 204, target: `session:${principal.sessionId}` };
     });
-    const { name, secure } = sessionCookie(c, deps);
-    deleteCookie(c, name, { path: '/', secure });
-    return c.body(null, 204);
+    sendCookie(c, '');
+    return response;
   },
 );

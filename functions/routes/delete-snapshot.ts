@@ -15,6 +15,7 @@ export const deleteSnapshot = endpoint(
     name: 'deleteSnapshot',
     summary: 'Removes a snapshot from its host',
     access: 'snapshots:delete',
+    fresh: true,
     params: { id: z.uuid(), sid: z.uuid() },
     headers: IDEMPOTENCY_HEADER,
     answers: {

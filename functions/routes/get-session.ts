@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import { SESSION, sessionAnswer } from '../auth/session-answer.ts';
 import { endpoint } from '../endpoint.ts';
 
 export const getSession = endpoint(
@@ -9,25 +9,9 @@ export const getSession = endpoint(
     summary: 'Whose credential this is, and what it may do',
     access: 'any',
     answers: {
-      200: {
-        description: 'The credential',
-        schema: z.object({
-          subject: z.string(),
-          scopes: z.array(z.string()),
-          workloads: z.array(z.uuid()).nullable(),
-          via: z.enum(['bearer', 'cookie']),
-          expiresAt: z.iso.datetime(),
-        }),
-      },
+      200: { description: 'The credential', schema: SESSION },
       401: { description: 'No credential, or a bad one' },
     },
   },
-  ({ c, principal: { subject, scopes, workloads, via, expiresAt } }) =>
-    c.json({
-      subject,
-      scopes: [...scopes],
-      workloads: workloads === null ? null : [...workloads],
-      via,
-      expiresAt: expiresAt.toISOString(),
-    }),
+  ({ c, principal }) => c.json(sessionAnswer(principal)),
 );

@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { listHosts as query } from '../../db/queries/list-hosts.ts';
 import { listWorkloads } from '../../db/queries/list-workloads.ts';
+import { limitOf } from '../auth/principal.ts';
 import { endpoint } from '../endpoint.ts';
 import { HOST, hostAnswer } from '../wire.ts';
 
-/** A token that is limited to workloads sees their hosts. */
+/** Who is limited to workloads or projects sees their hosts. */
 export const listHosts = endpoint(
   {
     method: 'get',
@@ -16,11 +17,10 @@ export const listHosts = endpoint(
   },
   async ({ c, principal }) => {
     const rows = await query(c.get('db'));
-    const limit = principal.workloads;
     const seen =
-      limit === null
+      principal.workloads === null && principal.projects === null
         ? undefined
-        : new Set((await listWorkloads(c.get('db'), [...limit])).map((workload) => workload.hostId));
+        : new Set((await listWorkloads(c.get('db'), limitOf(principal))).map((workload) => workload.hostId));
     return c.json({ hosts: rows.filter((row) => seen === undefined || seen.has(row.id)).map(hostAnswer) });
   },
 );

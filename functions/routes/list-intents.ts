@@ -38,6 +38,7 @@ export const listIntents = endpoint(
     const rows = await query(c.get('db'), {
       limit: filter.limit + 1,
       ...(only === null ? {} : { workloadIds: [...only] }),
+      ...(principal.projects === null ? {} : { projects: [...principal.projects] }),
       ...(filter.hostId === undefined ? {} : { hostId: filter.hostId }),
       ...(filter.kind === undefined ? {} : { kinds: filter.kind }),
       ...(filter.state === undefined ? {} : { states: filter.state }),

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { listContainers } from '../../db/queries/list-containers.ts';
 import { listWorkloads as query } from '../../db/queries/list-workloads.ts';
+import { limitOf } from '../auth/principal.ts';
 import { endpoint } from '../endpoint.ts';
 import { WORKLOAD, workloadAnswer } from '../wire.ts';
 
@@ -15,7 +16,7 @@ export const listWorkloads = endpoint(
   },
   async ({ c, principal }) => {
     const db = c.get('db');
-    const rows = await query(db, principal.workloads === null ? undefined : [...principal.workloads]);
+    const rows = await query(db, limitOf(principal));
     const containers = await listContainers(
       db,
       rows.map((row) => row.id),

@@ -6,7 +6,7 @@ import { findWorkloadByName } from '../../db/queries/find-workload-by-name.ts';
 import { listContainers } from '../../db/queries/list-containers.ts';
 import { updateWorkload } from '../../db/queries/update-workload.ts';
 import { canonicalConfig, type WorkloadConfig } from '../../db/workload.ts';
-import { workloadFor } from '../checks.ts';
+import { requireWritableProject, workloadFor } from '../checks.ts';
 import { endpoint } from '../endpoint.ts';
 import { type Done, runOnce } from '../run-once.ts';
 import { WORKLOAD, WORKLOAD_BODY, workloadAnswer } from '../wire.ts';
@@ -32,8 +32,9 @@ export const putWorkload = endpoint(
     },
   },
   async ({ c, principal, params, body }) => {
-    await workloadFor(c.get('db'), principal, params.id);
+    const before = await workloadFor(c.get('db'), principal, params.id);
     const config = await body();
+    requireWritableProject(principal, config, before.config);
     const versions = versionsOf(c.req.header('if-match'));
     return runOnce(c, async (db) => {
       for (let attempt = 0; attempt < ATTEMPTS; attempt++) {

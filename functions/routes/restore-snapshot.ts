@@ -11,6 +11,7 @@ export const restoreSnapshot = endpoint(
     name: 'restoreSnapshot',
     summary: 'Puts the data of a snapshot back, in seconds of downtime, with an undo',
     access: 'restores:create',
+    fresh: true,
     params: { id: z.uuid(), sid: z.uuid() },
     headers: { ...CONFIRM_HEADER, ...IDEMPOTENCY_HEADER },
     body: INTENT_BODY,

@@ -12,6 +12,7 @@ export const revokeHost = endpoint(
     name: 'revokeHost',
     summary: "Takes a host's credential away at once; its workloads and snapshots stay known",
     access: 'hosts:write',
+    fresh: true,
     params: { id: z.uuid() },
     answers: { 204: { description: 'Revoked' }, 404: { description: 'No such host, or revoked already' } },
   },

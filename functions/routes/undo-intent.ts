@@ -17,6 +17,7 @@ export const undoIntent = endpoint(
     name: 'undoIntent',
     summary: 'Takes a restore, or an undo, back',
     access: 'restores:create',
+    fresh: true,
     params: { id: z.uuid() },
     headers: { ...CONFIRM_HEADER, ...IDEMPOTENCY_HEADER },
     body: INTENT_BODY,

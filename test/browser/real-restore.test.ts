@@ -4,7 +4,8 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { connect } from '../../db/client.ts';
-import { createOneTimeLink, signInUrl } from '../../functions/auth/one-time.ts';
+import { createSignInLink, invite } from '../../functions/auth/invite.ts';
+import { signInUrl } from '../../functions/auth/one-time.ts';
 import { testBrowser } from '../helpers/chromium.ts';
 import { testEngine } from '../helpers/engine.ts';
 import { startStack } from '../helpers/stack.ts';
@@ -17,7 +18,8 @@ const agent = await stack.startAgent();
 async function signInLink(): Promise<string> {
   const connection = connect(stack.databaseUrl, { max: 1 });
   try {
-    const link = await createOneTimeLink(connection.db, { purpose: 'sign-in', subject: 'admin' }, 60, new Date());
+    const admin = await invite(connection.db, { name: 'admin', role: 'admin', projects: null, createdBy: 'test' });
+    const link = await createSignInLink(connection.db, admin, new Date());
     return signInUrl(stack.url, link);
   } finally {
     await connection.close();

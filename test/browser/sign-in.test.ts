@@ -35,6 +35,6 @@ test('signing out ends the session on the server', async () => {
 
 test('a session that ends while the page is open leads back to signing in', async () => {
   const page = await f.signedIn();
-  await f.plane.database.sql`update tokens set revoked_at = now() where kind = 'session'`;
+  await f.plane.database.sql`update sessions set revoked_at = now()`;
   await page.getByText('Your session has ended.').waitFor({ timeout: 20_000 });
 });

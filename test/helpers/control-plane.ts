@@ -4,12 +4,15 @@ import { eq } from 'drizzle-orm';
 import pino from 'pino';
 import { newId } from '../../db/ids.ts';
 import type { IntentState } from '../../db/intent-state.ts';
+import type { PersonRow } from '../../db/queries/insert-person.ts';
+import type { Role } from '../../db/roles.ts';
 import { hosts, intentEvents, intents, snapshots, snapshotVolumes, workloads } from '../../db/schema/index.ts';
 import { WORKLOAD_CONFIG, type WorkloadConfigInput } from '../../db/workload.ts';
+import { createSignInLink, invite } from '../../functions/auth/invite.ts';
 import { issueToken } from '../../functions/auth/issue-token.ts';
 import { generateKeySet, readKeySet } from '../../functions/auth/key-set.ts';
-import { createOneTimeLink } from '../../functions/auth/one-time.ts';
 import { SCOPES_OF_TOKENS } from '../../functions/auth/scopes.ts';
+import { beginSession } from '../../functions/auth/session.ts';
 import { readServerConfig } from '../../functions/config.ts';
 import { startNodeServer } from '../../functions/node.ts';
 import type { TestDatabase } from './postgres.ts';
@@ -49,7 +52,6 @@ export interface TokenOptions {
   readonly workloads?: readonly string[];
   readonly subject?: string;
   readonly ttlSeconds?: number;
-  readonly kind?: 'automation' | 'session';
 }
 
 export async function jwtContext(plane: ControlPlane) {
@@ -60,7 +62,6 @@ export async function jwtContext(plane: ControlPlane) {
 /** A token as the server mints it; all scopes unless told. */
 export async function mint(plane: ControlPlane, options: TokenOptions = {}): Promise<{ jwt: string; jti: string }> {
   const { jwt, row } = await issueToken(plane.database.db, await jwtContext(plane), {
-    kind: options.kind ?? 'automation',
     subject: options.subject ?? 'tester',
     scopes: options.scopes ?? SCOPES_OF_TOKENS,
     workloads: options.workloads ?? null,
@@ -70,8 +71,43 @@ export async function mint(plane: ControlPlane, options: TokenOptions = {}): Pro
   return { jwt, jti: row.jti };
 }
 
-export async function signInSecret(plane: ControlPlane): Promise<string> {
-  return (await createOneTimeLink(plane.database.db, { purpose: 'sign-in', subject: 'admin' }, 60, new Date())).secret;
+export interface PersonOptions {
+  readonly name?: string;
+  readonly role?: Role;
+  readonly projects?: readonly string[];
+}
+
+/** A person; the same again for the same name. */
+async function addPerson(plane: ControlPlane, options: PersonOptions = {}): Promise<PersonRow> {
+  const { name = `person-${newId()}`, role = 'admin', projects = null } = options;
+  return invite(plane.database.db, { name, role, projects, createdBy: 'test' });
+}
+
+/** The secret of a sign-in link, for `admin` unless told. */
+export async function signInSecret(plane: ControlPlane, options: PersonOptions = { name: 'admin' }): Promise<string> {
+  const person = await addPerson(plane, options);
+  return (await createSignInLink(plane.database.db, person, new Date())).secret;
+}
+
+export interface SignedIn {
+  readonly person: PersonRow;
+  readonly sessionId: string;
+  /** What a browser sends with a request that changes something: `cookie` and `origin`. */
+  readonly headers: { readonly cookie: string; readonly origin: string };
+}
+
+/** A person with a session as the server begins it; `fresh: false` leaves the proof too old. */
+export async function signedIn(
+  plane: ControlPlane,
+  { fresh = true, ...options }: PersonOptions & { readonly fresh?: boolean } = {},
+): Promise<SignedIn> {
+  const person = await addPerson(plane, options);
+  const { id, jwt } = await beginSession(plane.database.db, await jwtContext(plane), {
+    personId: person.id,
+    proof: { kind: 'passkey', at: fresh ? 'now' : new Date(Date.now() - 301_000) },
+    userAgent: 'test',
+  });
+  return { person, sessionId: id, headers: { cookie: `refloat_session=${jwt}`, origin: plane.origin } };
 }
 
 export interface Answer {
