@@ -9,6 +9,7 @@ import { connect, type Sql } from './client.ts';
 import { RefloatError } from './errors.ts';
 import { sql as initial } from './migrations/0001-initial.ts';
 import { sql as people } from './migrations/0002-people.ts';
+import { sql as hostsAndIssuers } from './migrations/0003-hosts-and-issuers.ts';
 
 export interface Migration {
   readonly name: string;
@@ -19,6 +20,7 @@ export interface Migration {
 export const MIGRATIONS: readonly Migration[] = [
   { name: '0001-initial', sql: initial },
   { name: '0002-people', sql: people },
+  { name: '0003-hosts-and-issuers', sql: hostsAndIssuers },
 ];
 
 /** Key of the advisory lock, the same in every process. */

@@ -87,7 +87,13 @@ function asRefloatError(thrown: unknown): RefloatError {
       hint: 'Choose another name.',
     });
   }
-  if (databaseErrorFacts(thrown)?.code === '42501') {
+  const facts = databaseErrorFacts(thrown);
+  if (facts?.constraint === 'intents_host_not_revoked') {
+    return new RefloatError('HOST_REVOKED', 'the host of this workload was revoked', {
+      hint: 'Create the workload on another host; its snapshots lie on the machine that was revoked.',
+    });
+  }
+  if (facts?.code === '42501') {
     return new RefloatError('CONFIG_INVALID', 'the database login of this server lacks a right', {
       hint: 'It must own the tables and may create roles: alter role … createrole, and grant refloat_agent to … with admin option.',
     });

@@ -18,6 +18,9 @@ export async function enrollHost(db: Queryable, hostId: string, verifier: string
   // Statements of this kind take no parameters; both texts were checked letter by letter.
   await db.execute(sql.raw(`alter role ${role} login password '${verifier}' connection limit ${CONNECTIONS_PER_HOST}`));
   await db.execute(sql.raw(`grant refloat_agent to ${role}`));
+  // Whoever may not end the sessions of a role cannot cut off a stolen credential. Superusers may anyway.
+  const [me] = await db.execute<{ may: boolean }>(sql`select pg_has_role(current_user, ${role}, 'usage') as may`);
+  if (me?.may !== true) await db.execute(sql.raw(`grant ${role} to current_user`));
   await db.update(hosts).set({ pgRole: role }).where(eq(hosts.id, hostId));
   return role;
 }

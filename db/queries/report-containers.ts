@@ -12,7 +12,10 @@ export interface ReportedContainer {
   readonly startedAt: string | null;
 }
 
-/** Replaces the host's inventory. False: another agent holds the host now, and nothing was written. */
+/**
+ * Replaces the host's inventory. A workload that is not one of this host's is left out: two hosts may share an engine. False: another agent holds the host now, and
+ * nothing was written.
+ */
 export async function reportContainers(
   sql: AgentSql,
   hostId: string,
@@ -30,7 +33,7 @@ export async function reportContainers(
       select forget_containers(array(select n."containerId" from incoming n)) as containers from held
     ), kept as (
       insert into containers (host_id, container_id, workload_id, name, image, image_id, state, health, restart_policy, started_at, reported_at)
-      select held.id, n."containerId", n."workloadId", n.name, n.image, n."imageId", n.state, n.health, n."restartPolicy", n."startedAt", now()
+      select held.id, n."containerId", (select w.id from workloads w where w.id = n."workloadId"), n.name, n.image, n."imageId", n.state, n.health, n."restartPolicy", n."startedAt", now()
       from held cross join incoming n
       on conflict (host_id, container_id) do update
       set workload_id = excluded.workload_id, name = excluded.name, image = excluded.image, image_id = excluded.image_id,

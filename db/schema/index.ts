@@ -5,6 +5,7 @@ export { hosts } from './hosts.ts';
 export { idempotencyKeys } from './idempotency-keys.ts';
 export { intentEvents } from './intent-events.ts';
 export { type IntentParams, intents } from './intents.ts';
+export { issuers } from './issuers.ts';
 export { oidcIdentities } from './oidc-identities.ts';
 export { oneTimeLinks } from './one-time-links.ts';
 export { passkeys } from './passkeys.ts';

@@ -8,6 +8,8 @@ export const tokens = pgTable('tokens', {
   scopes: text('scopes').array().notNull(),
   /** Ids of the workloads that it is limited to; null for no limit. */
   workloads: uuid('workloads').array(),
+  /** Names of the projects that it is limited to; null for no limit. Of two limits both hold. */
+  projects: text('projects').array(),
   createdBy: text('created_by').notNull(),
   createdAt: timestamp('created_at', { withTimezone: true }).notNull().defaultNow(),
   expiresAt: timestamp('expires_at', { withTimezone: true }).notNull(),

@@ -4,7 +4,7 @@ import { insertOneTimeLink } from '../../db/queries/insert-one-time-link.ts';
 import { randomSecret, sha256Hex } from './secrets.ts';
 
 export const SIGN_IN_TTL_SECONDS = 3600;
-export const ENROLLMENT_TTL_SECONDS = 24 * 3600;
+export const ENROLLMENT_TTL_SECONDS = 15 * 60;
 
 export interface OneTimeLink {
   readonly secret: string;

@@ -15,7 +15,7 @@ import {
 } from '../helpers/control-plane.ts';
 import { testDatabase } from '../helpers/postgres.ts';
 
-test('migrates, enrols, restores and audits without being superuser, although row-level security binds it, too', async () => {
+test('migrates, enrols, restores, audits and revokes without being superuser, although row-level security binds it, too', async () => {
   const database = await testDatabase({ empty: true });
   const owner = `refloat_test_owner_${randomBytes(5).toString('hex')}`;
   const name = new URL(database.url).pathname.slice(1);
@@ -47,7 +47,6 @@ test('migrates, enrols, restores and audits without being superuser, although ro
     const agent = connect(enrolled.body.databaseUrl, { max: 1 });
     await agent.sql`update intents set state = 'claimed' where id = ${restore.body.id}`;
     await agent.sql`update intents set state = 'failed' where id = ${restore.body.id}`;
-    await agent.close();
     await assert.rejects(move(plane, restore.body.id, ['running']));
     const listed = await call(plane, 'GET', '/api/audit', { token });
     assert.ok(
@@ -57,6 +56,8 @@ test('migrates, enrols, restores and audits without being superuser, although ro
     );
     assert.equal((await connection.sql`select audit_first_broken() as broken`)[0]?.['broken'], null);
     assert.equal((await call(plane, 'DELETE', `/api/hosts/${hostId}`, { token })).status, 204);
+    await assert.rejects(async () => agent.sql`select 1`, 'its connection was cut');
+    await agent.close();
   } finally {
     await plane.close();
     await connection.close();

@@ -692,7 +692,9 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
       assert.equal(created.status, 201);
       assert.equal((await call(plane, 'POST', '/api/hosts', { token: admin, body: { name } })).status, 409);
       const enrollment = () => call(plane, 'POST', `/api/hosts/${created.body.id}/enrollment`, { token: admin });
-      const { token } = (await enrollment()).body;
+      const { token, expiresAt } = (await enrollment()).body;
+      const minutes = (Date.parse(expiresAt) - Date.now()) / 60_000;
+      assert.ok(minutes > 14 && minutes <= 15, `${minutes} minutes`);
       const enroll = (secret: string) => call(plane, 'POST', '/api/enroll', { body: { token: secret } });
       const races = await Promise.all([enroll(token), enroll(token)]);
       assert.deepEqual(races.map((answer) => answer.status).sort(), [200, 401]);
@@ -703,7 +705,14 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
       assert.equal(url.searchParams.get('application_name'), 'agent', 'the rest of the address is kept');
       assert.equal((await enroll('nonsense')).body.code, 'ENROLLMENT_INVALID');
       assert.equal((await enroll(await signInSecret(plane))).status, 401, 'a sign-in secret is no enrollment');
+      const { id: workloadId } = await addWorkload(plane, created.body.id);
+      const deploy = () => call(plane, 'POST', `/api/workloads/${workloadId}/deploy`, { token: admin });
+      const pending = (await deploy()).body;
       assert.equal((await call(plane, 'DELETE', `/api/hosts/${created.body.id}`, { token: admin })).status, 204);
+      const ended = (await call(plane, 'GET', `/api/intents/${pending.id}`, { token: admin })).body;
+      assert.deepEqual([ended.state, ended.error.code], ['failed', 'HOST_REVOKED']);
+      const late = await deploy();
+      assert.deepEqual([late.status, late.body.code], [409, 'HOST_REVOKED']);
       assert.equal((await enrollment()).status, 404);
       assert.equal(
         (
