@@ -61,7 +61,7 @@ async function revokeOnce(tx: Queryable, hostId: string): Promise<RevokedHost | 
 }
 
 /** Why nothing more is asked of a host. */
-export function hostRevoked(name: string): RefloatError {
+function hostRevoked(name: string): RefloatError {
   return new RefloatError('HOST_REVOKED', `the host "${name}" was revoked`, {
     hint: 'What had begun there is finished or taken back by "refloat-agent recover" on that machine. Enrol it as a new host.',
   });

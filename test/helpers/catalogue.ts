@@ -6,7 +6,7 @@
 import type { Sql } from '../../db/client.ts';
 
 /** Every right of refloat_agent, and so of every host's login; `(columns)` where it is not on the whole table. */
-export const AGENT_RIGHTS: Readonly<Record<string, readonly string[]>> = {
+const AGENT_RIGHTS: Readonly<Record<string, readonly string[]>> = {
   hosts: ['SELECT', 'UPDATE(agent_boot_id,agent_instance,agent_seen_at,agent_version,engine_version)'],
   workloads: ['SELECT'],
   containers: [
