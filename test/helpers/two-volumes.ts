@@ -3,11 +3,11 @@
  * by: all old or all new, the previous state somewhere, the same containers on the same image, nothing left behind.
  */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { WorkloadConfigInput } from '../../db/workload.ts';
 import type { TestEngine } from './engine.ts';
+import { fillVolume } from './fill-volume.ts';
 import type { CommandEnd, Stack } from './stack.ts';
 import { compareTrees, snapshotTree, type TreeSnapshot } from './tree.ts';
 
@@ -26,16 +26,6 @@ export interface TwoVolumes {
   /** Judges the host after a recovery; returns the version that is live. */
   judge(recovered: CommandEnd): Promise<Version>;
 }
-
-/** What a volume holds in each version: owners, modes, times, links, xattrs, odd names. */
-const FILL = `set -e; cd "$1"; find . -mindepth 1 -delete
-  v=$2; n=$3; mkdir -p "dir $v/deep" empty-$v; i=0
-  while [ $i -lt $n ]; do echo "$v $i" > "dir $v/file-$i"; i=$((i+1)); done
-  printf '%s' "$v" > which; ln -s "/absolute/$v" link; ln -s ../../.. up; ln which hard-$v; mkfifo=; printf x > "$(printf 'raw\\377 %s' "$v")"
-  chown 1001:1002 which; chown -h 7:8 link; chmod 4750 "dir $v/file-0"; chmod 1777 empty-$v; setfattr -n user.version -v "$v" which
-  truncate -s 1M sparse; printf end >> sparse
-  touch -h -d @1234567890.123456789 link; touch -d "@15$n.987654321" "dir $v/file-1"; touch -d @1400000000.5 "dir $v"
-  chown 70:70 .; chmod 0700 .; touch -d "@16$n.000000001" .`;
 
 export async function twoVolumes(
   stack: Stack,
@@ -62,10 +52,10 @@ export async function twoVolumes(
   const trees: Partial<Record<Version, readonly [TreeSnapshot, TreeSnapshot]>> = {};
   const snapshots: Partial<Record<Version, string>> = {};
   for (const [version, files] of [
-    ['one', '10'],
-    ['two', '25'],
+    ['one', 10],
+    ['two', 25],
   ] as const) {
-    for (const directory of live) execFileSync('bash', ['-c', FILL, 'bash', directory, version, files]);
+    for (const directory of live) fillVolume(directory, version, files);
     trees[version] = [snapshotTree(live[0]), snapshotTree(live[1])];
     snapshots[version] = (await done('snapshots')).result.snapshotId;
   }

@@ -1,0 +1,27 @@
+/**
+ * The program that the sweeps kill, starve and cut: one intent, or recovery, with the product's own code from the claim down.
+ * Only Postgres is not there; what would go to it is spooled, as while Postgres is away.
+ *
+ * `driver run INTENT.json` · `driver recover`; the environment is the agent's. Prints one JSON object when it ends.
+ * Bundled by `bundle.ts`.
+ */
+import { accessSync, readFileSync } from 'node:fs';
+import { compose } from '../../agent/compose.ts';
+import { loadConfig } from '../../agent/config.ts';
+import type { ClaimedIntent } from '../../agent/intents/claimed-intent.ts';
+import { BEGIN_MARK } from './begin-mark.ts';
+import { recoverAll, work } from './work.ts';
+
+async function driverMain(argv: readonly string[]): Promise<void> {
+  const deps = compose(await loadConfig(process.env));
+  const intent = argv[2] === 'run' ? (JSON.parse(readFileSync(argv[3] ?? '', 'utf8')) as ClaimedIntent) : null;
+  try {
+    accessSync(BEGIN_MARK);
+  } catch {
+    // As it should be.
+  }
+  const told = intent === null ? await recoverAll(deps) : await work(deps, intent);
+  process.stdout.write(`${JSON.stringify(told)}\n`);
+}
+
+void driverMain(process.argv);

@@ -1,0 +1,12 @@
+/** The harness on one screen: every sweep, with what a full run tries at least. */
+import type { SweepEntry } from './sweep.ts';
+
+export const SWEEPS: readonly SweepEntry[] = [
+  {
+    name: 'kill',
+    what: 'SIGKILL at the n-th of every system call that changes something',
+    full: 4000,
+    sample: 24,
+    load: async () => (await import('./kill.ts')).kill,
+  },
+];

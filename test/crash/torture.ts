@@ -1,0 +1,53 @@
+/**
+ * `npm run torture [-- --sweep NAME[,NAME]] [--sample] [--seed S] [--case C] [--count N] [--slots N] [--json FILE] [--write-readme]`
+ *
+ * Runs the sweeps of `sweeps.ts`, all of them unless told otherwise, and prints what they tried and found; a JSON summary comes
+ * last. Exit code 1 when anything was violated. With a case (and its seed) it repeats that one alone.
+ */
+import { writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { newSeed } from './random.ts';
+import { type Report, writeReadme } from './report.ts';
+import { runSweep, type SweepSummary } from './runner.ts';
+import { SWEEPS } from './sweeps.ts';
+
+const { values } = parseArgs({
+  options: {
+    sweep: { type: 'string' },
+    sample: { type: 'boolean', default: false },
+    seed: { type: 'string' },
+    case: { type: 'string' },
+    count: { type: 'string' },
+    slots: { type: 'string', default: '2' },
+    json: { type: 'string' },
+    'write-readme': { type: 'boolean', default: false },
+  },
+});
+const names = values.sweep?.split(',') ?? SWEEPS.map(({ name }) => name);
+const chosen = SWEEPS.filter(({ name }) => names.includes(name));
+if (chosen.length !== names.length || (values.case !== undefined && chosen.length !== 1)) {
+  process.stderr.write(`sweeps: ${SWEEPS.map(({ name }) => name).join(', ')}; a case needs --sweep\n`);
+  process.exit(2);
+}
+const seed = values.seed ?? newSeed();
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+say(`seed ${seed}`);
+const began = new Date();
+const sweeps: SweepSummary[] = [];
+for (const entry of chosen) {
+  const count = values.count === undefined ? (values.sample ? entry.sample : entry.full) : Number(values.count);
+  say(`${entry.name}: ${entry.what}`);
+  const summary = await runSweep(entry, { seed, count, onlyCase: values.case, slots: Number(values.slots), say });
+  sweeps.push(summary);
+  const ended = Object.entries(summary.ended).map(([how, many]) => `${many} ${how}`);
+  say(
+    `${entry.name}: ${summary.count} tried, ${summary.violations} violations, ${summary.seconds} s${ended.length === 0 ? '' : ` (${ended.join(', ')})`}`,
+  );
+}
+const report: Report = { seed, at: began.toISOString(), full: !values.sample && values.count === undefined, sweeps };
+if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report)}\n`);
+if (values['write-readme']) writeReadme(report);
+say(JSON.stringify(report));
+const tooFew = values.case === undefined ? sweeps.filter(({ count, wanted }) => count < wanted) : [];
+for (const { name, count, wanted } of tooFew) say(`${name}: only ${count} of ${wanted} were tried`);
+process.exitCode = sweeps.some(({ violations }) => violations > 0) || tooFew.length > 0 ? 1 : 0;
