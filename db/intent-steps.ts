@@ -6,7 +6,19 @@ import type { IntentKind } from './intent-state.ts';
 
 export const INTENT_STEPS = {
   deploy: ['deploy'],
-  capture: ['preflight', 'check_disk', 'before_hook', 'freeze', 'archive', 'resume', 'after_hook', 'register'],
+  capture: [
+    'preflight',
+    'check_disk',
+    'copy',
+    'before_hook',
+    'catch_up',
+    'freeze',
+    'clone',
+    'resume',
+    'after_hook',
+    'archive',
+    'register',
+  ],
   plan: ['plan'],
   restore: ['preflight', 'check_disk', 'stage', 'quiesce', 'swap', 'redeploy', 'health', 'preserve', 'cleanup'],
   undo: ['preflight', 'check_disk', 'stage', 'quiesce', 'swap', 'redeploy', 'health', 'preserve', 'cleanup'],

@@ -1,5 +1,5 @@
 /**
- * The archive as the agent sees it: four verbs, each in a child process of its own.
+ * The archive as the agent sees it: five verbs, each in a child process of its own.
  *
  * Guarantees: the agent's event loop stays free; an aborted or crashed child leaves no destination and no archive; the child gets
  * neither the agent's environment nor its descriptors.
@@ -12,7 +12,16 @@ import { RefloatError } from '../../db/errors.ts';
 import { CHILD_COMMAND, type ChildMessage, type ChildRequest } from './protocol.ts';
 import { refusal } from './refusal.ts';
 import { removeTree } from './remove-tree.ts';
-import type { Archiver, ArchiveSummary, ExtractOptions, PackOptions, TreeCounts, VerifyOptions } from './types.ts';
+import type {
+  Archiver,
+  ArchiveSummary,
+  CopyOptions,
+  CopySummary,
+  ExtractOptions,
+  PackOptions,
+  TreeCounts,
+  VerifyOptions,
+} from './types.ts';
 
 type Measure = TreeCounts & { readonly allocatedBytes: number };
 interface Watch {
@@ -36,6 +45,8 @@ export function createArchiver({ wall = true }: ArchiverOptions = {}): Archiver 
         watch(signal, onProgress),
       )) as ArchiveSummary;
     },
+    copy: async ({ signal, onProgress, ...rest }: CopyOptions) =>
+      (await runChild({ verb: 'copy', ...rest }, watch(signal, onProgress))) as CopySummary,
     measure: async (root: string) => (await runChild({ verb: 'measure', root: resolve(root) }, {})) as Measure,
   };
 }
@@ -95,7 +106,10 @@ function childProgram(): string {
 /** The heap's bound; buffers come on top. A directory of a million names fits. */
 const HEAP_MIB = 160;
 
-async function runChild(request: ChildRequest, { signal, onProgress }: Watch): Promise<ArchiveSummary | Measure> {
+async function runChild(
+  request: ChildRequest,
+  { signal, onProgress }: Watch,
+): Promise<ArchiveSummary | CopySummary | Measure> {
   signal?.throwIfAborted();
   const child = spawn(
     process.execPath,

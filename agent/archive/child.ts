@@ -4,6 +4,7 @@
  * Guarantees: it ends when the agent ends, having emptied what it was building; it answers exactly once.
  */
 import { RefloatError, toRefloatError } from '../../db/errors.ts';
+import { copyTree } from './copy-tree.ts';
 import { extractArchive, verifyArchive } from './extract.ts';
 import { measureTree } from './measure.ts';
 import { packTree } from './pack.ts';
@@ -70,6 +71,8 @@ async function serve(request: ChildRequest): Promise<Extract<ChildMessage, { ok:
       return await walled(request, request.destination, async () => await extractArchive(request, onProgress));
     case 'verify':
       return await walled(request, null, async () => await verifyArchive(request, onProgress));
+    case 'copy':
+      return await copyTree(request, onProgress);
     case 'measure':
       return measureTree(request.root);
   }

@@ -43,6 +43,15 @@ export class DirFds {
     return cString(`/proc/self/fd/${dir}/${path.slice(slash + 1)}`);
   }
 
+  /** To be called when the directory at `path` was removed, with all that was below it. */
+  forget(path: string): void {
+    for (const [open, fd] of this.#open) {
+      if (open !== path && !open.startsWith(`${path}/`)) continue;
+      this.#open.delete(open);
+      close(fd);
+    }
+  }
+
   close(): void {
     for (const fd of this.#open.values()) close(fd);
     this.#open.clear();

@@ -1,6 +1,6 @@
 /** What the agent and its archive child say to each other: one JSON request on stdin, JSON lines on stdout. */
 import type { ErrorJson } from '../../db/errors.ts';
-import type { ArchiveSummary, ReadOptions, TreeCounts } from './types.ts';
+import type { ArchiveSummary, CopyOptions, CopySummary, ReadOptions, TreeCounts } from './types.ts';
 
 /** First argument that turns the program into its own archive child. Not for people. */
 export const CHILD_COMMAND = '__archive-child';
@@ -15,9 +15,10 @@ export type ChildRequest =
       readonly destination: string;
     })
   | (ReadOptions & { readonly verb: 'verify'; readonly wall: boolean })
+  | ({ readonly verb: 'copy' } & Omit<CopyOptions, 'signal' | 'onProgress'>)
   | { readonly verb: 'measure'; readonly root: string };
 
 export type ChildMessage =
   | { readonly progress: readonly [bytesDone: number, entriesDone: number] }
-  | { readonly ok: ArchiveSummary | (TreeCounts & { readonly allocatedBytes: number }) }
+  | { readonly ok: ArchiveSummary | CopySummary | (TreeCounts & { readonly allocatedBytes: number }) }
   | { readonly error: ErrorJson };

@@ -84,6 +84,8 @@ const c = {
   statx: bind<[number, Buffer, number, number, Buffer]>('int statx(int, const void*, int, uint32_t, void*)'),
   write: bind<[number, Uint8Array, number]>('int64_t write(int, const void*, size_t)'),
   pwrite: bind<[number, Uint8Array, number, number]>('int64_t pwrite(int, const void*, size_t, int64_t)'),
+  ioctl: bind<[number, number, number]>('int ioctl(int, uint64_t, int64_t)'),
+  prctl: bind<[number, number]>('int prctl(int, uint64_t)'),
 };
 
 function check(syscall: string, result: number): number {
@@ -142,6 +144,30 @@ export const pwrite = (fd: number, bytes: Uint8Array, length: number, offset: nu
 
 /** Writes everything of the descriptor's file system to the disk, once, instead of file by file. */
 export const syncfs = (fd: number): void => void check('syncfs', c.syncfs(fd));
+
+const FICLONE = 0x40049409;
+/** What a file system says that cannot share the blocks of these two files. */
+const CANNOT_CLONE: ReadonlySet<string> = new Set([
+  'EOPNOTSUPP',
+  'ENOTTY',
+  'ENOSYS',
+  'EXDEV',
+  'EINVAL',
+  'ETXTBSY',
+  'EPERM',
+]);
+
+/** Gives the empty file `to` the blocks of `from` without copying them (a reflink); false where that cannot be done. */
+export function cloneFile(to: number, from: number): boolean {
+  if (c.ioctl(to, FICLONE, from) === 0) return true;
+  const error = new SystemCallError('ioctl', koffi.errno());
+  if (CANNOT_CLONE.has(error.code)) return false;
+  throw error;
+}
+
+const PR_SET_PDEATHSIG = 1;
+/** This process is killed as soon as its parent is gone. */
+export const dieWithParent = (): void => void check('prctl', c.prctl(PR_SET_PDEATHSIG, constants.signals.SIGKILL));
 
 const UTIME_OMIT = 0x3ffffffen;
 const times = Buffer.from(new ArrayBuffer(32));
@@ -240,6 +266,9 @@ export interface Stat {
   readonly mount: number;
   readonly mtimeSeconds: number;
   readonly mtimeNanoseconds: number;
+  /** Of the last change of data or metadata; nobody can set it. */
+  readonly ctimeSeconds: number;
+  readonly ctimeNanoseconds: number;
 }
 
 const STATX_BASIC = 0x7ff;
@@ -265,6 +294,8 @@ export function statx(dir: number, name: Buffer): Stat {
     blocks: word64(12),
     mtimeSeconds: (statxWords[28] ?? 0) + (statxSigned[29] ?? 0) * 4_294_967_296,
     mtimeNanoseconds: statxWords[30] ?? 0,
+    ctimeSeconds: (statxWords[24] ?? 0) + (statxSigned[25] ?? 0) * 4_294_967_296,
+    ctimeNanoseconds: statxWords[26] ?? 0,
     mount: ((statxWords[34] ?? 0) * 1_048_576 + (statxWords[35] ?? 0)) * 65_536 + ((statxWords[36] ?? 0) % 65_536),
   };
 }

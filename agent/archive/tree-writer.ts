@@ -5,33 +5,18 @@
  * directory metadata after that, deepest first, the root's last.
  */
 import type { DirFds } from './dir-fds.ts';
-import { FileWriter, type Metadata, type OnSkip, trySetXattr, writeAll } from './file-writer.ts';
+import { FileWriter, type Metadata, type OnSkip, writeAll } from './file-writer.ts';
 import { fileSystemError } from './fs-error.ts';
+import { makeHardLink, makeSymlink } from './link-writer.ts';
 import { refusal } from './refusal.ts';
 import { Spool } from './spool.ts';
-import {
-  close,
-  cString,
-  ftruncate,
-  lchownat,
-  linkat,
-  lsetxattr,
-  lutimensat,
-  mkdirat,
-  O,
-  openat,
-  S,
-  SystemCallError,
-  statx,
-  symlinkat,
-} from './syscalls.ts';
+import { close, ftruncate, mkdirat, O, openat } from './syscalls.ts';
 import type { Member, TarReader } from './tar-reader.ts';
 import { WriterPool } from './writer-pool.ts';
 import { MAX_SMALL_BYTES } from './writer-protocol.ts';
 
 /** Starting threads takes as long as writing a few hundred files. */
 const FILES_BEFORE_THREADS = 64;
-const euid = process.geteuid?.() ?? 0;
 
 export class TreeWriter {
   readonly #root: number;
@@ -186,49 +171,14 @@ export class TreeWriter {
   /** Links, then the metadata of directories. Call once, after the last member. */
   async complete(): Promise<void> {
     await this.#pool?.drain();
-    for (const { path, target } of this.#hardLinks) guard(path, () => this.#link(path, target));
-    for (const link of this.#symlinks) guard(link.path, () => this.#symlink(link));
+    for (const { path, target } of this.#hardLinks) guard(path, () => makeHardLink(this.#dirs, path, target));
+    for (const link of this.#symlinks) guard(link.path, () => makeSymlink(this.#dirs, link, this.#onSkip));
     for (const level of this.#directories.reverse()) {
       if (level === undefined) continue;
       for (const { path, meta } of level) guard(path, () => this.#directoryMeta(path, meta));
     }
     const rootMeta = this.#rootMeta;
     if (rootMeta !== null) guard('', () => this.#files.apply(this.#root, '', rootMeta, true));
-  }
-
-  #link(path: string, target: string): void {
-    // Each descriptor is only valid until the next is asked for, so the target's parent is opened on its own.
-    const located = this.#dirs.locate(target);
-    const from = { dir: located.dir, name: cString(target.slice(target.lastIndexOf('/') + 1)) };
-    const fromDir = openat(from.dir, cString('.'), O.PATH | O.DIRECTORY | O.NOFOLLOW);
-    try {
-      if ((statx(fromDir, from.name).mode & S.IFMT) !== S.IFREG) throw new SystemCallError('linkat', 1);
-      const to = this.#dirs.locate(path);
-      linkat(fromDir, from.name, to.dir, to.name);
-    } finally {
-      close(fromDir);
-    }
-  }
-
-  #symlink({ path, target, meta }: { path: string; target: string; meta: Metadata }): void {
-    const { dir, name } = this.#dirs.locate(path);
-    symlinkat(cString(target), dir, name);
-    try {
-      lchownat(dir, name, meta.uid, meta.gid);
-    } catch (error) {
-      if (euid === 0 || !(error instanceof SystemCallError) || error.code !== 'EPERM') throw error;
-      this.#onSkip(path, 'owner-refused');
-    }
-    const full = meta.xattrs.length === 0 ? null : this.#dirs.procPath(path);
-    for (const [key, value] of full === null ? [] : meta.xattrs)
-      trySetXattr(
-        path,
-        key,
-        () => lsetxattr(full ?? Buffer.alloc(1), cString(key), Buffer.from(value, 'latin1')),
-        this.#onSkip,
-      );
-    const { dir: again, name: same } = this.#dirs.locate(path);
-    lutimensat(again, same, meta.seconds, meta.nanoseconds);
   }
 
   #directoryMeta(path: string, meta: Metadata): void {

@@ -88,12 +88,40 @@ export interface PackOptions extends Watched {
 
 export interface VerifyOptions extends ReadOptions, Watched {}
 
-/** The archive's four verbs. Each runs in a child process, so that the agent goes on renewing its lease meanwhile. */
+export interface CopyOptions {
+  readonly source: string;
+  /** Beside the source. Must not exist for the first pass, and is the copy of the pass before for the others. */
+  readonly destination: string;
+  /** File that this pass writes for the next one; null for the last pass, inside the freeze. */
+  readonly index: string | null;
+  /** What the pass before has written; null for the first one. */
+  readonly previousIndex: string | null;
+  /** Share blocks where the file system does. */
+  readonly reflink: boolean;
+  /** Stop with `DISK_FULL` rather than leave less than this free. */
+  readonly reserveBytes: number;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (bytesDone: number, entriesDone: number) => void;
+}
+
+export interface CopySummary {
+  readonly entries: number;
+  /** Entries that are not directories and were made in this pass. */
+  readonly taken: number;
+  readonly copiedBytes: number;
+  /** Bytes of files that share their blocks with the originals. */
+  readonly clonedBytes: number;
+  readonly skipped: readonly Skipped[];
+}
+
+/** The archive's five verbs. Each runs in a child process, so that the agent goes on renewing its lease meanwhile. */
 export interface Archiver {
   pack(options: PackOptions): Promise<ArchiveSummary>;
   extract(options: ExtractOptions): Promise<ArchiveSummary>;
   /** Reads the whole archive with the extractor's own parser, writing nothing. */
   verify(options: VerifyOptions): Promise<ArchiveSummary>;
+  /** One pass of copying a tree beside itself; see copy-tree.ts. */
+  copy(options: CopyOptions): Promise<CopySummary>;
   /** Walks a tree without reading its files. */
   measure(root: string): Promise<TreeCounts & { readonly allocatedBytes: number }>;
 }

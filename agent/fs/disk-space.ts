@@ -34,17 +34,20 @@ export function spaceByFileSystem(needs: readonly SpaceNeed[], mounts: readonly 
   }
   return [...byMount.values()].map(({ mount, bytes, inodes }) => {
     const stat = statfsSync(mount.mountPoint);
-    const total = stat.blocks * stat.bsize;
-    const reserve = Math.min(Math.max(total * 0.02, 8 * MIB), 512 * MIB);
     return {
       mountPoint: mount.mountPoint,
       type: mount.type,
-      bytesNeeded: Math.ceil(bytes + reserve),
+      bytesNeeded: Math.ceil(bytes + reserveOf(stat.blocks * stat.bsize)),
       bytesFree: stat.bavail * stat.bsize,
       inodesNeeded: inodes + 64,
       inodesFree: stat.files === 0 ? Number.MAX_SAFE_INTEGER : stat.ffree,
     };
   });
+}
+
+/** Bytes that stay free on a file system of this size. */
+export function reserveOf(totalBytes: number): number {
+  return Math.min(Math.max(totalBytes * 0.02, 8 * MIB), 512 * MIB);
 }
 
 /** One `DISK_FULL` or `INODES_FULL` for every file system that is too small; empty if all is well. */

@@ -8,9 +8,10 @@
  */
 import { join } from 'node:path';
 import { RefloatError } from '../../db/errors.ts';
-import { countSkipped, type Progress, type SnapshotKind, type SnapshotRecord } from '../../db/results.ts';
+import { countSkipped, type Progress, type Skipped, type SnapshotKind, type SnapshotRecord } from '../../db/results.ts';
 import type { Scope } from '../../db/scopes.ts';
 import type { WorkloadConfig } from '../../db/workload.ts';
+import { inParallel } from '../archive/in-parallel.ts';
 import { countsOf } from '../archive/tree-counts.ts';
 import type { Archiver, ArchiveSummary } from '../archive/types.ts';
 import { identify, makeDirectoryDurably, renameDurably, syncDirectory, writeFileDurably } from '../fs/durable.ts';
@@ -38,6 +39,8 @@ export interface SnapshotSource {
   readonly target: string;
   /** The directory to read. */
   readonly path: string;
+  /** What did not make it into that directory, when it is a copy. */
+  readonly notCopied?: readonly Skipped[];
 }
 
 export interface CreateSnapshotOptions {
@@ -65,9 +68,6 @@ export interface CreatedSnapshot extends SnapshotRecord {
   readonly path: string;
   readonly manifest: Manifest;
 }
-
-/** Archives of one snapshot that are written at the same time. */
-const PARALLEL = 2;
 
 /**
  * Packs, verifies and publishes.
@@ -158,7 +158,8 @@ function manifestOf(options: CreateSnapshotOptions, summaries: ReadonlyMap<strin
     volumes: options.volumes.map((volume) => {
       const summary = summaries.get(volume.name);
       if (summary === undefined) throw new Error(`volume ${volume.name} was not packed`);
-      const { sha256, archiveBytes, skipped } = summary;
+      const { sha256, archiveBytes } = summary;
+      const skipped = [...(volume.notCopied ?? []), ...summary.skipped];
       return {
         name: volume.name,
         scope: volume.scope,
@@ -212,31 +213,4 @@ export function recordOf(manifest: Manifest, manifestSha256: string, protectedUn
       skipped: volume.skippedCount,
     })),
   };
-}
-
-/** Works through a list a few at a time; the first failure stops the others and is thrown once they have stopped. */
-async function inParallel<T, R>(
-  items: readonly T[],
-  outer: AbortSignal | undefined,
-  work: (item: T, signal: AbortSignal) => Promise<R>,
-): Promise<R[]> {
-  outer?.throwIfAborted();
-  const stop = new AbortController();
-  const signal = outer === undefined ? stop.signal : AbortSignal.any([outer, stop.signal]);
-  const results: R[] = [];
-  const errors: unknown[] = [];
-  const queue = items.map((item, index) => ({ item, index }));
-  const worker = async () => {
-    for (let next = queue.shift(); next !== undefined && errors.length === 0; next = queue.shift()) {
-      try {
-        results[next.index] = await work(next.item, signal);
-      } catch (error) {
-        errors.push(error);
-        stop.abort(error);
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: PARALLEL }, worker));
-  if (errors.length > 0) throw errors[0];
-  return results;
 }

@@ -36,10 +36,11 @@ export async function hostWorkload(
     ...more,
   };
   await host.addWorkload(input, id);
-  const live = join(place.volumeBase, 'p', source);
+  const config = WORKLOAD_CONFIG.parse({ ...input, hostId: host.id });
+  const [volume] = config.volumes;
+  const live = volume?.scope === 'absolute' ? volume.source : join(place.volumeBase, 'p', source);
   mkdirSync(live, { recursive: true });
   writeFileSync(join(live, 'file'), 'contents');
-  const config = WORKLOAD_CONFIG.parse({ ...input, hostId: host.id });
   const specs = planContainers({
     workload: { id, version: 1, config },
     hostPaths: new Map(config.volumes.map((volume) => [volume.name, live])),

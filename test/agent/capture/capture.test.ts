@@ -44,11 +44,14 @@ describe('capture', () => {
       assert.deepEqual(steps, [
         'preflight',
         'check_disk',
+        'copy',
         'before_hook',
+        'catch_up',
         'freeze',
-        'archive',
+        'clone',
         'resume',
         'after_hook',
+        'archive',
         'register',
       ]);
     });
@@ -149,11 +152,14 @@ describe('capture hooks', () => {
     assert.equal(existsSync(join(place.stateDir, 'snapshots', '.partial')), false);
   });
 
-  test('one after the capture that fails is a warning: the snapshot is complete', async () => {
-    const made = await workload({ hooks: { afterCapture: ['sh', '-c', 'exit 9'] } });
+  test('one after the freeze that fails ends the capture, and leaves the workload running and no snapshot', async () => {
+    const made = await workload({ hooks: { afterCapture: ['sh', '-c', 'echo not closed; exit 9'] } });
     const row = await captureOf(made.id);
-    assert.equal(row.state, 'succeeded');
-    assert.match(row.result?.warnings?.join() ?? '', /status 9/);
+    assert.deepEqual([row.state, row.error?.code, row.error?.step], ['rolled_back', 'HOOK_FAILED', 'after_hook']);
+    assert.match(String(row.error?.details?.['output']), /not closed/);
+    assert.equal((await docker.engine.inspect(made.containers[0] ?? ''))?.state, 'running');
+    const snapshots = await database.sql`select id from snapshots where intent_id = ${row.id}`;
+    assert.equal(snapshots.length, 0);
   });
 });
 

@@ -1,7 +1,7 @@
 /**
  * The agent is killed with SIGKILL at every point of a capture's journal and of the making of its snapshot. After recovery,
- * without the database, the container runs again as it was, and a snapshot is there whole or not at all; the next agent tells
- * the database what came of it.
+ * without the database, the container runs again as it was, no copy of its data is left, and a snapshot is there whole or not
+ * at all; the next agent tells the database what came of it.
  */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -33,7 +33,7 @@ const SWEEPS = [
   },
   {
     freeze: 'pause',
-    at: /^journal-after:(note:freezing|done:freeze|done:archive|started:resume|done:resume)#/,
+    at: /^journal-after:(note:freezing|done:freeze|done:clone|started:resume|done:resume)#/,
     atLeast: 5,
     ends: ['rolled_back'],
   },
@@ -61,6 +61,8 @@ for (const { freeze, at, atLeast, ends } of SWEEPS) {
       await recoverHost(compose(parseConfig({ ...place.env, REFLOAT_LOG: 'silent' }, {})));
       const now = await docker.engine.inspect(container);
       assert.deepEqual([now?.state, now?.restartPolicy.name], ['running', 'always'], point);
+      const beside = readdirSync(join(workload.live, '..')).filter((name) => name.startsWith('.refloat-'));
+      assert.deepEqual(beside, [], `${point}: a copy was left behind`);
       last = { id, point };
     }
     assert.deepEqual([...states].sort(), ends);

@@ -34,11 +34,14 @@ async function assertDelivered(row: IntentRow): Promise<void> {
   assert.deepEqual(done, [
     'preflight',
     'check_disk',
+    'copy',
     'before_hook',
+    'catch_up',
     'freeze',
-    'archive',
+    'clone',
     'resume',
     'after_hook',
+    'archive',
     'register',
   ]);
   const snapshots = await database.sql`select id from snapshots where intent_id = ${row.id}`;

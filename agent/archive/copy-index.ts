@@ -1,0 +1,70 @@
+/**
+ * What one pass of a copy has seen, in a file, for the next pass to compare with: one JSON line per entry, in the order of the walk.
+ *
+ * Guarantees: reading and writing hold a bounded part of it, however many entries there are.
+ */
+import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+
+export interface IndexEntry {
+  /** Latin1 bytes, '' for the root. */
+  readonly path: string;
+  /** Equal for two passes only if nothing was changed between them; its first letter is the kind. */
+  readonly signature: string;
+}
+
+const BUFFER_BYTES = 262_144;
+
+export class IndexWriter {
+  readonly #fd: number;
+  #lines: string[] = [];
+  #length = 0;
+
+  constructor(path: string) {
+    this.#fd = openSync(path, 'w', 0o600);
+  }
+
+  add({ path, signature }: IndexEntry): void {
+    const line = `${JSON.stringify([path, signature])}\n`;
+    this.#lines.push(line);
+    this.#length += line.length;
+    if (this.#length >= BUFFER_BYTES) this.#flush();
+  }
+
+  close(): void {
+    this.#flush();
+    closeSync(this.#fd);
+  }
+
+  #flush(): void {
+    const bytes = Buffer.from(this.#lines.join(''), 'utf8');
+    for (let done = 0; done < bytes.length; ) done += writeSync(this.#fd, bytes, done);
+    this.#lines = [];
+    this.#length = 0;
+  }
+}
+
+export function* readIndex(path: string): Generator<IndexEntry> {
+  const fd = openSync(path, 'r');
+  try {
+    const chunk = Buffer.allocUnsafe(BUFFER_BYTES);
+    let held = Buffer.alloc(0);
+    for (let count = readSync(fd, chunk); count > 0; count = readSync(fd, chunk)) {
+      const bytes = Buffer.concat([held, chunk.subarray(0, count)]);
+      const end = bytes.lastIndexOf(0x0a) + 1;
+      held = bytes.subarray(end);
+      for (const line of bytes.toString('utf8', 0, end).split('\n')) {
+        if (line === '') continue;
+        const [name, signature] = JSON.parse(line) as [string, string];
+        yield { path: name, signature };
+      }
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** The order in which a walk comes by: a directory before what is in it, names in byte order. */
+export function comesBefore(a: string, b: string): boolean {
+  // No name holds a NUL, so that a slash made one sorts before everything.
+  return a.replaceAll('/', '\0') < b.replaceAll('/', '\0');
+}
