@@ -10,6 +10,7 @@ import { RefloatError } from './errors.ts';
 import { sql as initial } from './migrations/0001-initial.ts';
 import { sql as people } from './migrations/0002-people.ts';
 import { sql as hostsAndIssuers } from './migrations/0003-hosts-and-issuers.ts';
+import { sql as api } from './migrations/0004-api.ts';
 
 export interface Migration {
   readonly name: string;
@@ -21,6 +22,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: '0001-initial', sql: initial },
   { name: '0002-people', sql: people },
   { name: '0003-hosts-and-issuers', sql: hostsAndIssuers },
+  { name: '0004-api', sql: api },
 ];
 
 /** Key of the advisory lock, the same in every process. */

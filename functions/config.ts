@@ -1,5 +1,6 @@
 /** The control plane's configuration from its environment; the same names on Node and Workers. */
 import { RefloatError } from '../db/errors.ts';
+import { type RateLimits, readRateLimits } from './rate-limits.ts';
 
 export interface ServerConfig {
   readonly signingKeys: string;
@@ -7,6 +8,9 @@ export interface ServerConfig {
   readonly publicOrigin: string | undefined;
   readonly issuer: string;
   readonly agentDatabaseUrl: string | undefined;
+  readonly rateLimits: RateLimits;
+  /** Proxies of our own in front, whose X-Forwarded-For is believed. */
+  readonly trustedProxies: number;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -28,7 +32,17 @@ export function readServerConfig(env: Environment, fallback?: { readonly signing
     publicOrigin,
     issuer: publicOrigin ?? LOCAL_ISSUER,
     agentDatabaseUrl: env['REFLOAT_AGENT_DATABASE_URL'] || env['REFLOAT_DATABASE_URL'] || undefined,
+    rateLimits: readRateLimits(env['REFLOAT_RATE_LIMITS']),
+    trustedProxies: proxiesOf(env['REFLOAT_TRUSTED_PROXIES']),
   };
+}
+
+function proxiesOf(text: string | undefined): number {
+  if (text === undefined || text === '') return 0;
+  if (/^\d$/.test(text)) return Number(text);
+  throw new RefloatError('CONFIG_INVALID', 'REFLOAT_TRUSTED_PROXIES is not a number from 0 to 9', {
+    hint: 'Give the number of proxies of your own in front of this server; 1 behind one load balancer.',
+  });
 }
 
 function originOf(url: string | undefined): string | undefined {

@@ -3,6 +3,7 @@ import type { Context } from 'hono';
 import type { Db } from '../db/client.ts';
 import type { KeySet } from './auth/key-set.ts';
 import type { Principal } from './auth/principal.ts';
+import type { RateClass, RateLimits } from './rate-limits.ts';
 
 export interface AppDeps {
   readonly database: DatabaseSource;
@@ -14,11 +15,27 @@ export interface AppDeps {
   /** Database URL that enrolled agents get, with their own login put in; undefined: enrollment is refused. */
   readonly agentDatabaseUrl: string | undefined;
   readonly now: () => Date;
-  readonly log: (level: 'info' | 'warn' | 'error', message: string, facts: Readonly<Record<string, unknown>>) => void;
+  readonly rateLimits: RateLimits;
+  /** Address of the client, as far as it can be known; see client-address.ts. */
+  readonly clientAddress: (context: Context<AppEnv>) => string;
+  readonly log: (
+    level: 'debug' | 'info' | 'warn' | 'error',
+    message: string,
+    facts: Readonly<Record<string, unknown>>,
+  ) => void;
   /** Keeps the program alive for work that outlasts the answer (on Workers: waitUntil). */
   readonly afterResponse: (context: Context<AppEnv>, work: Promise<unknown>) => void;
-  /** Pause between two looks at the database of an event stream; 250 ms unless told. */
-  readonly eventPollMs?: number;
+  readonly eventStream?: Partial<EventStreamTimes>;
+}
+
+/** How an event stream looks at the database, in milliseconds. */
+export interface EventStreamTimes {
+  /** Between two looks while something happens. */
+  readonly pollMs: number;
+  /** The most that the pause grows to while nothing does. */
+  readonly idlePollMs: number;
+  /** After this the stream ends, and the client comes back with `Last-Event-ID`. */
+  readonly maxMs: number;
 }
 
 /** Node: a pool. Workers: a new client for each request. */
@@ -38,8 +55,8 @@ export interface AppEnv {
     newSession: string | undefined;
     /** The refusal is in the audit already, by the transaction that decided it. */
     audited: boolean;
-    /** Resolves when a streamed answer is over; the database is released after it. */
-    streaming: Promise<void> | undefined;
+    /** Takes a permit of a rate limit; throws `RATE_LIMITED`. */
+    limit: (limit: RateClass, whose: string) => Promise<void>;
   };
 }
 

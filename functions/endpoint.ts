@@ -1,12 +1,14 @@
 /**
  * One route: its description for /openapi.json and its handler, with the checks that every route has in the same order:
- * credential (401), origin of cookie requests, scope and fresh proof (403), path and query (404, 422); then the handler's own.
+ * credential (401), origin of cookie requests (403), rate limit (429), scope and fresh proof (403), path and query (404, 422);
+ * then the handler's own.
  */
 import { createRoute, type OpenAPIHono, type RouteConfig } from '@hono/zod-openapi';
 import { z } from 'zod';
 import { RefloatError } from '../db/errors.ts';
 import { authenticate } from './auth/authenticate.ts';
 import {
+  limitedAs,
   type Person,
   type Principal,
   requireFreshProof,
@@ -79,8 +81,7 @@ export function endpoint<
       app.openAPIRegistry.registerPath(describe(config));
       app.on(config.method.toUpperCase(), config.path.replaceAll(/\{(\w+)\}/g, ':$1'), async (c) => {
         c.set('action', config.name);
-        const principal = config.access === 'public' ? undefined : await authenticate(c, deps);
-        c.set('principal', principal);
+        const principal = await admit(config, c, deps);
         if (principal !== undefined) authorize(principal, config);
         const call = {
           c,
@@ -106,6 +107,27 @@ function authorize(
     if (method !== 'get') requireMoreThanViewer(principal);
   }
   if (fresh === true) requireFreshProof(principal);
+}
+
+/** Who asks, within their rate limit; strangers are limited by address where they can change something. */
+async function admit(
+  { access, method }: Pick<EndpointConfig<Access, undefined, undefined, undefined>, 'access' | 'method'>,
+  c: AppContext,
+  deps: AppDeps,
+): Promise<Principal | undefined> {
+  const limit = c.get('limit');
+  if (access === 'public') {
+    if (method !== 'get') await limit('sign-in', `address:${deps.clientAddress(c)}`);
+    return undefined;
+  }
+  const principal = await authenticate(c, deps).catch(async (error: unknown) => {
+    if (error instanceof RefloatError && error.code === 'UNAUTHENTICATED')
+      await limit('refused', `address:${deps.clientAddress(c)}`);
+    throw error;
+  });
+  c.set('principal', principal);
+  await limit(method === 'get' ? 'read' : 'change', limitedAs(principal));
+  return principal;
 }
 
 function parseParams(shape: Shape | undefined, c: AppContext): unknown {

@@ -9,26 +9,32 @@ import { databaseErrorFacts, violates } from '../db/database-error.ts';
 import { RefloatError, toRefloatError } from '../db/errors.ts';
 import { newId } from '../db/ids.ts';
 import { insertAudit } from '../db/queries/insert-audit.ts';
+import { isHttps } from './auth/origin.ts';
 import { writeSessionCookie } from './auth/session.ts';
 import type { AppContext, AppDeps, AppEnv } from './deps.ts';
 import { problemOf, statusOf } from './problem.ts';
+import { RateLimiter } from './rate-limits.ts';
 
 const MAX_BODY_BYTES = 1024 * 1024;
 const MAX_DISCARDED_BYTES = 8 * MAX_BODY_BYTES;
+const HSTS_SECONDS = 365 * 86_400;
 
 export function addMiddleware(app: OpenAPIHono<AppEnv>, deps: AppDeps): void {
+  const limiter = new RateLimiter(deps.rateLimits, deps.now);
   app.use(async (c, next) => {
     const { db, release } = deps.database.acquire(c);
     c.set('db', db);
+    c.set('limit', (limit, whose) => limiter.take(db, limit, whose));
     c.set('requestId', newId());
     c.set('action', `${c.req.method} ${c.req.path}`);
     try {
       await next();
     } finally {
-      setHeaders(c);
+      setHeaders(c, deps);
       const session = c.get('newSession');
       if (session !== undefined) writeSessionCookie(c, deps, session);
-      deps.afterResponse(c, (c.get('streaming') ?? Promise.resolve()).then(release));
+      logRequest(c, deps);
+      deps.afterResponse(c, release());
     }
   });
   app.use(
@@ -65,7 +71,21 @@ async function discard(body: ReadableStream<Uint8Array> | null): Promise<void> {
   }
 }
 
-function setHeaders(c: AppContext): void {
+/** Every change and every failure; what only reads at level debug. Paths hold ids, never secrets: those travel in headers and bodies. */
+function logRequest(c: AppContext, deps: AppDeps): void {
+  const { status } = c.res;
+  const reads = ['GET', 'HEAD', 'OPTIONS'].includes(c.req.method);
+  deps.log(reads && status < 500 ? 'debug' : 'info', 'request', {
+    requestId: c.get('requestId'),
+    method: c.req.method,
+    path: c.req.path.slice(0, 200),
+    action: c.get('action').slice(0, 200),
+    status,
+    actor: c.get('principal')?.subject,
+  });
+}
+
+function setHeaders(c: AppContext, deps: AppDeps): void {
   const { headers } = c.res;
   const set = (name: string, value: string): void => {
     if (!headers.has(name)) c.header(name, value);
@@ -74,6 +94,8 @@ function setHeaders(c: AppContext): void {
   set('x-content-type-options', 'nosniff');
   set('x-frame-options', 'DENY');
   set('referrer-policy', 'no-referrer');
+  set('cross-origin-resource-policy', 'same-origin');
+  if (isHttps(c, deps)) set('strict-transport-security', `max-age=${HSTS_SECONDS}`);
   if (c.req.path.startsWith('/api/')) set('cache-control', 'no-store');
   if (!(headers.get('content-type') ?? '').startsWith('text/html'))
     set('content-security-policy', "default-src 'none'; frame-ancestors 'none'");
@@ -115,6 +137,7 @@ async function refuse(c: AppContext, deps: AppDeps, error: RefloatError): Promis
   c.header('content-type', 'application/problem+json');
   if (status === 401) c.header('www-authenticate', 'Bearer realm="refloat"');
   if (status === 503) c.header('retry-after', '5');
+  if (status === 429) c.header('retry-after', String(error.details?.['retryAfterSeconds'] ?? 1));
   return c.body(JSON.stringify(problemOf(error, c.get('requestId'))), status);
 }
 
@@ -128,6 +151,8 @@ function stackOf(error: RefloatError): string | undefined {
 async function auditRefusal(c: AppContext, deps: AppDeps, error: RefloatError, status: number): Promise<void> {
   const changes = !['GET', 'HEAD', 'OPTIONS'].includes(c.req.method);
   if (c.get('audited') || error.code === 'DATABASE_UNAVAILABLE') return;
+  // A flood must not fill the audit: the first refusal of a series stands for the others.
+  if (error.code === 'RATE_LIMITED' && error.details?.['inARow'] !== 1) return;
   if (!c.req.path.startsWith('/api/') || !(changes || status === 401 || status === 403)) return;
   try {
     await insertAudit(c.get('db'), {

@@ -8,12 +8,17 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createAdaptorServer } from '@hono/node-server';
+import { getConnInfo } from '@hono/node-server/conninfo';
+import { Cron } from 'croner';
 import type { Logger } from 'pino';
 import { connect } from '../db/client.ts';
 import { RefloatError } from '../db/errors.ts';
 import { createApp } from './app.ts';
 import { readKeySet } from './auth/key-set.ts';
+import { clientAddress } from './client-address.ts';
 import type { ServerConfig } from './config.ts';
+import type { AppContext, AppDeps } from './deps.ts';
+import { HOUSEKEEPING_CRON, keepHouse } from './housekeeping.ts';
 
 /** For requests under way; event streams are cut, and their clients come back. */
 const DRAIN_MS = 1500;
@@ -46,6 +51,7 @@ export async function startNodeServer({
     max: 20,
     applicationName: 'refloat-api',
   });
+  const writeLog: AppDeps['log'] = (level, message, facts) => log[level](facts, message);
   const app = createApp({
     database: { acquire: () => ({ db: connection.db, release: () => Promise.resolve() }) },
     keys: await readKeySet(config.signingKeys),
@@ -53,7 +59,10 @@ export async function startNodeServer({
     publicOrigin: config.publicOrigin,
     agentDatabaseUrl: config.agentDatabaseUrl,
     now,
-    log: (level, message, facts) => log[level](facts, message),
+    rateLimits: config.rateLimits,
+    clientAddress: (context) =>
+      clientAddress(peerOf(context), context.req.header('x-forwarded-for'), config.trustedProxies),
+    log: writeLog,
     afterResponse: (_context, work) => {
       work.catch((error: unknown) =>
         log.error({ error: error instanceof Error ? error.name : 'unknown' }, 'releasing a request failed'),
@@ -75,9 +84,13 @@ export async function startNodeServer({
           : 'Choose another port or address.',
     });
   }
+  const housekeeping = new Cron(HOUSEKEEPING_CRON, { protect: true, unref: true }, async () => {
+    await keepHouse(connection.db, writeLog);
+  });
   return {
     port: (server.address() as AddressInfo).port,
     close: async () => {
+      housekeeping.stop();
       const closed = once(server, 'close');
       server.close();
       server.closeIdleConnections();
@@ -87,4 +100,13 @@ export async function startNodeServer({
       await connection.close();
     },
   };
+}
+
+/** Undefined for a request that came through no socket. */
+function peerOf(context: AppContext): string | undefined {
+  try {
+    return getConnInfo(context).remote.address;
+  } catch {
+    return undefined;
+  }
 }

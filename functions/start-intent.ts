@@ -20,11 +20,12 @@ type Asked = Omit<NewIntent, 'id' | 'requestedBy' | 'notAfter'> & { readonly not
 const ATTEMPTS = 5;
 
 /** @param last a check that must hold in the same transaction; what it returns is the refusal */
-export function startIntent(
+export async function startIntent(
   c: AppContext,
   asked: Asked,
   last: (db: Queryable) => Promise<RefloatError | undefined> = () => Promise.resolve(undefined),
 ): Promise<Response> {
+  await c.get('limit')('workload', asked.workloadId);
   return runOnce(c, async (db) => (await last(db)) ?? insertOrRefuse(db, c, asked));
 }
 

@@ -2,10 +2,14 @@
  * Entry on Cloudflare Workers. The database is reached through Hyperdrive: a new client for each request, since a Worker may
  * not use a connection of another request, and Hyperdrive pools on its side.
  */
-import { connect } from '../db/client.ts';
+import { type Connection, connect } from '../db/client.ts';
+import { scrub } from '../db/scrub.ts';
 import { type App, createApp } from './app.ts';
 import { readKeySet } from './auth/key-set.ts';
+import { clientAddress } from './client-address.ts';
 import { readServerConfig } from './config.ts';
+import type { AppDeps } from './deps.ts';
+import { keepHouse } from './housekeeping.ts';
 
 /** Bindings of wrangler.toml. */
 interface WorkerEnv {
@@ -19,10 +23,17 @@ interface WorkerContext {
   readonly props: unknown;
 }
 
-/** Event streams look at the database less often than on Node: each look is a round trip to Hyperdrive. */
-const EVENT_POLL_MS = 500;
+/** Event streams look at the database less often than on Node, and end sooner: each look is one of a request's subrequests. */
+const EVENT_STREAM = { pollMs: 500, idlePollMs: 4000, maxMs: 5 * 60_000 };
 
 let app: Promise<App> | undefined;
+
+const writeLog: AppDeps['log'] = (level, message, facts) =>
+  console[level](scrub(JSON.stringify({ level, message, ...facts })));
+
+function openDatabase({ HYPERDRIVE }: WorkerEnv): Connection {
+  return connect(HYPERDRIVE.connectionString, { max: 5, fetchTypes: false, applicationName: 'refloat-api' });
+}
 
 async function build(env: WorkerEnv): Promise<App> {
   const texts = Object.fromEntries(
@@ -32,12 +43,7 @@ async function build(env: WorkerEnv): Promise<App> {
   return createApp({
     database: {
       acquire: (context) => {
-        const { HYPERDRIVE } = context.env as unknown as WorkerEnv;
-        const { db, close } = connect(HYPERDRIVE.connectionString, {
-          max: 5,
-          fetchTypes: false,
-          applicationName: 'refloat-api',
-        });
+        const { db, close } = openDatabase(context.env as unknown as WorkerEnv);
         return { db, release: close };
       },
     },
@@ -47,9 +53,12 @@ async function build(env: WorkerEnv): Promise<App> {
     // Hyperdrive's own address is of no use to agents.
     agentDatabaseUrl: texts['REFLOAT_AGENT_DATABASE_URL'],
     now: () => new Date(),
-    log: (level, message, facts) => console[level](JSON.stringify({ level, message, ...facts })),
+    log: writeLog,
     afterResponse: (context, work) => context.executionCtx.waitUntil(work),
-    eventPollMs: EVENT_POLL_MS,
+    rateLimits: config.rateLimits,
+    // Cloudflare sets it, and takes away what the client sent under this name.
+    clientAddress: (context) => clientAddress(context.req.header('cf-connecting-ip'), undefined, 0),
+    eventStream: EVENT_STREAM,
   });
 }
 
@@ -77,6 +86,16 @@ export default {
         },
         { status: 503, headers: { 'content-type': 'application/problem+json' } },
       );
+    }
+  },
+
+  /** The cron trigger of wrangler.toml. */
+  async scheduled(_event: unknown, env: WorkerEnv): Promise<void> {
+    const { db, close } = openDatabase(env);
+    try {
+      await keepHouse(db, writeLog);
+    } finally {
+      await close();
     }
   },
 };

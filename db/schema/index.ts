@@ -11,6 +11,7 @@ export { oneTimeLinks } from './one-time-links.ts';
 export { passkeys } from './passkeys.ts';
 export { people } from './people.ts';
 export { sessions } from './sessions.ts';
+export { rateLimits } from './rate-limits.ts';
 export { snapshotVolumes } from './snapshot-volumes.ts';
 export { snapshots } from './snapshots.ts';
 export { tokens } from './tokens.ts';

@@ -38,6 +38,8 @@ export const intents = pgTable('intents', {
   /** Grows with every claim; a write that carries an older one changes nothing. */
   leaseEpoch: bigint('lease_epoch', { mode: 'number' }).notNull().default(0),
   leaseUntil: timestamp('lease_until', { withTimezone: true }),
+  /** The lease epoch whose end without renewal was reported to people. */
+  leaseAlarmEpoch: bigint('lease_alarm_epoch', { mode: 'number' }),
   attempts: integer('attempts').notNull().default(0),
   step: text('step'),
   progress: jsonb('progress').$type<Progress>(),

@@ -5,6 +5,7 @@
  * something came from our own pages (`Origin`), so that another site cannot make a signed-in browser act.
  */
 import { getCookie } from 'hono/cookie';
+import type { Queryable } from '../../db/client.ts';
 import { RefloatError } from '../../db/errors.ts';
 import { findSession } from '../../db/queries/find-session.ts';
 import { findValidToken } from '../../db/queries/find-token.ts';
@@ -47,8 +48,7 @@ async function automationOf(c: AppContext, deps: AppDeps, token: string): Promis
 }
 
 /** For a stream that outlives a request: does the credential still count? */
-export async function stillValid(c: AppContext, principal: Principal): Promise<boolean> {
-  const db = c.get('db');
+export async function stillValid(db: Queryable, principal: Principal): Promise<boolean> {
   return principal.kind === 'person'
     ? (await findSession(db, principal.sessionId)) !== null
     : (await findValidToken(db, principal.jti)) !== null;

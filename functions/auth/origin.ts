@@ -7,6 +7,10 @@ export function ownOrigin(c: AppContext, deps: AppDeps): string {
   return deps.publicOrigin ?? new URL(c.req.url).origin;
 }
 
+export function isHttps(c: AppContext, deps: AppDeps): boolean {
+  return ownOrigin(c, deps).startsWith('https:');
+}
+
 /** Throws `ORIGIN_MISMATCH` unless the browser says that one of our own pages sent this. */
 export function requireOwnOrigin(c: AppContext, deps: AppDeps): void {
   const origin = c.req.header('origin');

@@ -37,6 +37,11 @@ export interface Automation extends Allowed {
   readonly jti: string;
 }
 
+/** Whose rate limit this counts for: a person's, in whatever browser, or a token's. */
+export function limitedAs(principal: Principal): string {
+  return principal.kind === 'person' ? `person:${principal.personId}` : `token:${principal.jti}`;
+}
+
 /** Throws `FORBIDDEN` without the scope, and for a limited principal where the scope reaches beyond its limit. */
 export function requireScope(principal: Principal, scope: TokenScope): void {
   if (!principal.scopes.has(scope)) {

@@ -18,7 +18,7 @@ import { rotateSession } from '../../db/queries/rotate-session.ts';
 import type { ProofKind } from '../../db/schema/sessions.ts';
 import type { AppContext, AppDeps } from '../deps.ts';
 import { type JwtContext, mintSession, refused, verifySession } from './jwt.ts';
-import { ownOrigin } from './origin.ts';
+import { isHttps } from './origin.ts';
 import type { Person } from './principal.ts';
 import { SCOPES_OF_ROLES } from './roles.ts';
 
@@ -40,9 +40,7 @@ interface SessionCookie {
 
 /** `__Host-` binds the cookie to this very host over HTTPS; plain HTTP, which browsers refuse it on, is for loopback. */
 export function sessionCookie(c: AppContext, deps: AppDeps): SessionCookie {
-  return ownOrigin(c, deps).startsWith('https:')
-    ? { name: '__Host-refloat', secure: true }
-    : { name: 'refloat_session', secure: false };
+  return isHttps(c, deps) ? { name: '__Host-refloat', secure: true } : { name: 'refloat_session', secure: false };
 }
 
 export interface NewSession {

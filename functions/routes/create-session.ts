@@ -24,6 +24,7 @@ export const createSession = endpoint(
   async ({ c, deps, body }) => {
     requireSafeSignIn(c, deps);
     const hash = await sha256Hex((await body()).token);
+    await c.get('limit')('link', hash);
     return signIn(c, deps, { kind: 'link', at: 'now' }, async (db) => {
       const link = await useOneTimeLink(db, hash, 'sign-in');
       const person = link?.personId == null ? null : await findPerson(db, link.personId);

@@ -38,6 +38,7 @@ export const enroll = endpoint(
       });
     }
     const hash = await sha256Hex(token);
+    await c.get('limit')('link', hash);
     const password = randomSecret();
     const verifier = await scramVerifier(password);
     let role = '';

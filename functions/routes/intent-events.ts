@@ -27,16 +27,8 @@ export const intentEvents = endpoint(
     const intent = await intentFor(c.get('db'), principal, params.id);
     const lastEventId = Number(c.req.header('last-event-id') ?? '0');
     const afterSeq = Number.isSafeInteger(lastEventId) && lastEventId > 0 && lastEventId < 2 ** 31 ? lastEventId : 0;
-    let over: () => void = () => undefined;
-    c.set('streaming', new Promise<void>((resolve) => (over = resolve)));
     // Proxies that buffer would hold events back.
     c.header('x-accel-buffering', 'no');
-    return streamSSE(c, async (stream) => {
-      try {
-        await followIntent(c, deps, principal, intent.id, afterSeq, stream);
-      } finally {
-        over();
-      }
-    });
+    return streamSSE(c, (stream) => followIntent(c, deps, principal, intent.id, afterSeq, stream));
   },
 );

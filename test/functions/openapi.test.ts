@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { connect } from '../../db/client.ts';
 import { createApp } from '../../functions/app.ts';
 import { generateKeySet, readKeySet } from '../../functions/auth/key-set.ts';
+import { DEFAULT_RATE_LIMITS } from '../../functions/rate-limits.ts';
 import { assertGolden } from '../helpers/golden.ts';
 
 async function openapi(): Promise<{ text: string; document: Record<string, unknown> }> {
@@ -15,6 +16,8 @@ async function openapi(): Promise<{ text: string; document: Record<string, unkno
     publicOrigin: undefined,
     agentDatabaseUrl: undefined,
     now: () => new Date(),
+    rateLimits: DEFAULT_RATE_LIMITS,
+    clientAddress: () => 'test',
     log: () => undefined,
     afterResponse: () => undefined,
   });

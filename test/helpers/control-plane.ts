@@ -27,16 +27,24 @@ export interface ControlPlane {
   close(): Promise<void>;
 }
 
-export async function controlPlaneEnv(database: TestDatabase): Promise<Record<string, string>> {
+/** @param more settings of this control plane, for example REFLOAT_RATE_LIMITS */
+export async function controlPlaneEnv(
+  database: TestDatabase,
+  more: Readonly<Record<string, string>> = {},
+): Promise<Record<string, string>> {
   return {
     REFLOAT_SIGNING_KEYS: await generateKeySet(),
     REFLOAT_AGENT_DATABASE_URL: `${database.url.replace(/\/\/[^@]*@/, '//')}?application_name=agent`,
+    ...more,
   };
 }
 
 /** The Node entry, in this process, on a port of its own. */
-export async function startNodeControlPlane(database: TestDatabase): Promise<ControlPlane> {
-  const env = await controlPlaneEnv(database);
+export async function startNodeControlPlane(
+  database: TestDatabase,
+  more: Readonly<Record<string, string>> = {},
+): Promise<ControlPlane> {
+  const env = await controlPlaneEnv(database, more);
   const server = await startNodeServer({
     config: readServerConfig(env),
     databaseUrl: database.url,
