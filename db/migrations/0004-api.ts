@@ -13,7 +13,7 @@ create index idempotency_keys_by_age on idempotency_keys (created_at);
 alter table intents add column lease_alarm_epoch bigint;
 
 -- Whoever changes something from a host: its name, or the login.
-create function audit_actor() returns text language sql stable security definer as $$
+create function audit_actor() returns text language sql stable as $$
   select coalesce((select 'host:' || h.name from public.hosts h where h.pg_role = session_user), 'database:' || session_user)
 $$ set search_path = pg_catalog;
 revoke execute on function audit_actor() from public;

@@ -115,6 +115,7 @@ const EXPECTED: Readonly<Record<string, Expected>> = {
   one_time_links: nothing,
   passkeys: nothing,
   people: nothing,
+  rate_limits: nothing,
   schema_migrations: nothing,
   sessions: nothing,
   tokens: nothing,

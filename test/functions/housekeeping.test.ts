@@ -3,7 +3,16 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { eq, sql } from 'drizzle-orm';
 import { newId } from '../../db/ids.ts';
-import { audit, idempotencyKeys, intents, oneTimeLinks, rateLimits, snapshots, tokens } from '../../db/schema/index.ts';
+import {
+  audit,
+  challenges,
+  idempotencyKeys,
+  intents,
+  oneTimeLinks,
+  rateLimits,
+  snapshots,
+  tokens,
+} from '../../db/schema/index.ts';
 import { HOUSEKEEPING_CRON, keepHouse } from '../../functions/housekeeping.ts';
 import { addHost, addSnapshot, addWorkload, move, startNodeControlPlane } from '../helpers/control-plane.ts';
 import { testDatabase } from '../helpers/postgres.ts';
@@ -29,12 +38,23 @@ test('what has expired goes, what has not stays, and a second round finds nothin
     { key: 'past', fullAt: ago(1), granted: 1 },
     { key: 'running', fullAt: ago(-1), granted: 1 },
   ]);
+  const challenge = (hash: string, expiresAt: Date) =>
+    db.insert(challenges).values({ hash, purpose: 'passkey-sign-in', expiresAt });
+  await challenge('past', ago(1));
+  await challenge('running', ago(-1));
   const token = (expiresAt: Date) =>
     db.insert(tokens).values({ jti: newId(), kind: 'automation', subject: 's', scopes: [], createdBy: 't', expiresAt });
   await token(ago(31 * 24));
   await token(ago(29 * 24));
   const first = await keepHouse(db, silent);
-  assert.deepEqual(first.removed, { rate_limits: 1, idempotency_keys: 1, one_time_links: 1, tokens: 1 });
+  assert.deepEqual(first.removed, {
+    rate_limits: 1,
+    idempotency_keys: 1,
+    one_time_links: 1,
+    challenges: 1,
+    sessions: 0,
+    tokens: 1,
+  });
   assert.deepEqual(first.failed, []);
   assert.deepEqual(
     [
@@ -46,7 +66,7 @@ test('what has expired goes, what has not stays, and a second round finds nothin
     [['just over'], ['new'], ['running'], 1],
   );
   const second = await keepHouse(db, silent);
-  assert.deepEqual(second.removed, { rate_limits: 0, idempotency_keys: 0, one_time_links: 0, tokens: 0 });
+  assert.ok(Object.values(second.removed).every((rows) => rows === 0));
 });
 
 test('a lease that ran out is an alarm, once, in log and audit; the intent stays with its host', async (t) => {

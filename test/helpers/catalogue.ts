@@ -25,7 +25,14 @@ const AGENT_RIGHTS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Functions that run with their owner's rights, and functions that a host may call. */
-const DEFINERS = ['audit_outcome()', 'chain_audit()', 'forget_containers(text[])', 'refloat_host_id()'];
+const DEFINERS = [
+  'audit_host()',
+  'audit_intent()',
+  'audit_snapshot()',
+  'chain_audit()',
+  'forget_containers(text[])',
+  'refloat_host_id()',
+];
 const CALLABLE_BY_HOSTS = ['forget_containers(text[])', 'refloat_host_id()'];
 
 export async function catalogueProblems(sql: Sql): Promise<string[]> {
