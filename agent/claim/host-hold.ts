@@ -1,8 +1,13 @@
 /**
  * This agent's hold on its host in Postgres, and its heartbeat.
  *
- * Guarantees: of two live agents that claim to be one host the second one is refused; a predecessor that is certainly dead,
- * or was silent for a minute, is replaced without a person. An agent that was replaced learns of it within a heartbeat.
+ * Guarantees: of two live agents that claim to be one host the second one is refused; a predecessor of this machine that is
+ * certainly dead (also: the machine was booted since), or was silent for a minute, is replaced without a person. What was held by
+ * another installation is not taken over by waiting: only a new enrollment, by a person, moves a host. An agent that was replaced
+ * learns of it within a heartbeat.
+ *
+ * The first one is not refused: it holds the leases, and its volumes are the ones that the snapshots are of. Otherwise a copy of
+ * a machine that is switched on somewhere would stop the host that it was copied from.
  */
 import type { Logger } from 'pino';
 import { RefloatError } from '../../db/errors.ts';
@@ -12,7 +17,7 @@ import { releaseHost } from '../../db/queries/release-host.ts';
 import { touchHost } from '../../db/queries/touch-host.ts';
 import { type AgentDatabase, asRefloatError } from './agent-database.ts';
 import { Bell } from './bell.ts';
-import { isCertainlyDead } from './process-identity.ts';
+import { isCertainlyDead, isElsewhere } from './process-identity.ts';
 
 const HEARTBEAT_MS = 15_000;
 /** While another agent holds the host: how often to look whether its heart still beats. */
@@ -40,6 +45,7 @@ export async function takeHost(options: HostHoldOptions, signal: AbortSignal): P
     signal.throwIfAborted();
     const holder = await database.persist((sql) => readHostHolder(sql, hostId), signal, away);
     if (holder === null || holder.revoked) throw notEnrolled(hostId);
+    if (holder.bootId !== null && isElsewhere(holder.bootId)) throw onOtherMachine(hostId, holder);
     const dead = holder.bootId !== null && isCertainlyDead(holder.bootId) ? holder.instance : null;
     if (await database.persist((sql) => holdHost(sql, hostId, agent, dead), signal, away)) return new HostHold(options);
     first ??= holder;
@@ -99,6 +105,17 @@ function otherAgent(hostId: string, holder: HostHolder): RefloatError {
     hint: 'Two machines have the same enrollment, or an agent runs twice. Stop one, or enrol this machine as a host of its own.',
     details: { hostId, instance: holder.instance },
   });
+}
+
+function onOtherMachine(hostId: string, holder: HostHolder): RefloatError {
+  return new RefloatError(
+    'NOT_ENROLLED',
+    `this host belongs to another machine, whose agent was last seen ${holder.seenAt ?? 'never'}; this one has a copy of its enrollment`,
+    {
+      hint: 'If the host moved here, get a new enrollment token for it and run "refloat-agent enroll". If this is a copy, enrol it as a host of its own.',
+      details: { hostId, instance: holder.instance },
+    },
+  );
 }
 
 function notEnrolled(hostId: string): RefloatError {

@@ -14,6 +14,8 @@ import { tryLockFile } from '../fs/native.ts';
 export interface LockHolder {
   readonly pid: number;
   readonly instance: string;
+  /** RFC 3339; when it took the lock. */
+  readonly since?: string;
 }
 
 export interface HostLock {
@@ -30,14 +32,22 @@ export function takeHostLock(stateDir: string, instance: string): HostLock {
   if (!lockPatiently(fd, path)) {
     closeSync(fd);
     const holder = readHolder(path);
-    const who = holder === null ? 'another process' : `process ${holder.pid}`;
+    const who =
+      holder === null
+        ? 'another process'
+        : `process ${holder.pid}${holder.since === undefined ? '' : `, since ${holder.since},`}`;
     throw new RefloatError('AGENT_RUNNING', `${who} is working on ${stateDir}`, {
       hint: 'Stop that agent first (systemctl stop refloat-agent, or kill it by its id), or choose another REFLOAT_STATE_DIR.',
-      details: { stateDir, ...(holder === null ? {} : { pid: holder.pid, instance: holder.instance }) },
+      details: { stateDir, ...holder },
     });
   }
   ftruncateSync(fd, 0);
-  writeAll(fd, Buffer.from(`${JSON.stringify({ pid: process.pid, instance } satisfies LockHolder)}\n`));
+  writeAll(
+    fd,
+    Buffer.from(
+      `${JSON.stringify({ pid: process.pid, instance, since: new Date().toISOString() } satisfies LockHolder)}\n`,
+    ),
+  );
   return { release: () => closeSync(fd) };
 }
 

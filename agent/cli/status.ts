@@ -27,7 +27,9 @@ export async function status({ env }: CommandContext): Promise<CommandResult> {
   return {
     json: { ...facts, agent, journals, held, snapshots, spool },
     lines: [
-      agent === null ? 'No agent is running.' : `An agent is running: process ${agent.pid}.`,
+      agent === null
+        ? 'No agent is running.'
+        : `An agent is running: process ${agent.pid}${agent.since === undefined ? '' : `, since ${agent.since}`}.`,
       `State: ${config.stateDir}${config.hostId === undefined ? '' : `, host ${config.hostId}`}${facts.enrolled ? '' : ' (not enrolled)'}`,
       '',
       ...section(

@@ -6,7 +6,7 @@ import { hosts } from '../schema/hosts.ts';
 const CONNECTIONS_PER_HOST = 20;
 
 /**
- * Makes the host's own Postgres login, or gives it a new password, and returns its name.
+ * Makes the host's own Postgres login, or gives it a new password, and returns its name. From now on any machine may take the host.
  * @param verifier SCRAM-SHA-256 verifier of the password; the password itself never is in a statement
  */
 export async function enrollHost(db: Queryable, hostId: string, verifier: string): Promise<string> {
@@ -21,7 +21,8 @@ export async function enrollHost(db: Queryable, hostId: string, verifier: string
   // Whoever may not end the sessions of a role cannot cut off a stolen credential. Superusers may anyway.
   const [me] = await db.execute<{ may: boolean }>(sql`select pg_has_role(current_user, ${role}, 'usage') as may`);
   if (me?.may !== true) await db.execute(sql.raw(`grant ${role} to current_user`));
-  await db.update(hosts).set({ pgRole: role }).where(eq(hosts.id, hostId));
+  // Whoever held the host until now does so no longer: a person has decided which machine it is.
+  await db.update(hosts).set({ pgRole: role, agentInstance: null, agentBootId: null }).where(eq(hosts.id, hostId));
   return role;
 }
 

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, test } from 'node:test';
+import { enrollHost } from '../../../db/queries/enroll-host.ts';
+import { randomSecret, scramVerifier } from '../../../functions/auth/secrets.ts';
 import { type AgentPlace, agentCommand, agentPlace, startAgent } from '../../helpers/agent.ts';
 import { testEngine } from '../../helpers/engine.ts';
 import { enrolledHost, type TestHost, waitFor } from '../../helpers/host.ts';
@@ -227,7 +229,7 @@ describe('two agents', () => {
       assert.equal(second.code, 2);
       const error = second.json?.['error'] as { code: string; message: string };
       assert.equal(error.code, 'AGENT_RUNNING');
-      assert.match(error.message, new RegExp(`process ${agent.pid} `));
+      assert.match(error.message, new RegExp(`process ${agent.pid}, since \\d{4}-`));
     }
     await agent.drain();
   });
@@ -253,6 +255,37 @@ describe('two agents', () => {
     const began = performance.now();
     const agent = await startAgent(place.env);
     assert.ok(performance.now() - began < 15_000);
+    await agent.drain();
+  });
+
+  test('after a reboot within seconds of its last sign of life the host is taken at once', async () => {
+    const { host, place } = await freshHost();
+    const killed = await startAgent(place.env);
+    killed.kill('SIGKILL');
+    await killed.ended;
+    // The machine is booted again: what a test cannot do is done to the record of it.
+    await database.sql`update hosts set agent_boot_id = regexp_replace(agent_boot_id, '^[^/]*', 'earlier-boot'), agent_seen_at = now()
+      where id = ${host.id}`;
+    const agent = await startAgent(place.env);
+    assert.ok(!agent.stderr().includes('waiting up to'), 'it did not wait');
+    await agent.drain();
+  });
+
+  test('another machine does not take the host over by waiting; a new enrollment moves it', async () => {
+    const { host, place } = await freshHost();
+    const first = await startAgent(place.env);
+    await first.drain();
+    await database.sql`update hosts set agent_seen_at = now() - interval '1 hour',
+      agent_boot_id = 'boot/ns/1/1/another-machine/other' where id = ${host.id}`;
+    const refused = await agentCommand(['run', '--json'], place.env);
+    assert.deepEqual(
+      [refused.code, (refused.json?.['error'] as { code: string } | undefined)?.code],
+      [2, 'NOT_ENROLLED'],
+    );
+    const password = randomSecret();
+    const role = await enrollHost(database.db, host.id, await scramVerifier(password));
+    const url = database.urlAs(role, password);
+    const agent = await startAgent({ ...place.env, REFLOAT_AGENT_DATABASE_URL: url });
     await agent.drain();
   });
 });

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { JOURNAL_VERSION, type JournalRecord, type Stamped } from '../../../agent/restore/journal.ts';
 import { reduceJournal } from '../../../agent/restore/journal-state.ts';
-import { planRecovery } from '../../../agent/restore/recovery-plan.ts';
+import { planRecovery, RECOVERY_TABLE } from '../../../agent/restore/recovery-plan.ts';
 import { RESTORE } from '../../../agent/restore/restore.ts';
 import type { ProbeResult } from '../../../agent/restore/saga.ts';
 import type { ErrorJson } from '../../../db/errors.ts';
@@ -86,4 +87,45 @@ test('a final outcome is final; stuck is tried again', () => {
   const stuck: JournalRecord = { type: 'outcome', outcome: { state: 'stuck', result: null, error: ERROR } };
   assert.equal(decide([...FORWARD.slice(0, COMMIT_AT + 1), stuck], { found: 'partly' }).action, 'roll-forward');
   assert.equal(decide([...FORWARD.slice(0, COMMIT_AT), stuck], { found: 'not-done' }).action, 'unwind');
+});
+
+test('the README has the table that decides, row by row, and every row of it is needed', () => {
+  const readme = readFileSync(new URL('../../../agent/restore/README.md', import.meta.url), 'utf8');
+  const [, section = ''] = readme.split('\n## Recovery\n');
+  const rows = section
+    .split('\n## ')[0]
+    ?.split('\n')
+    .filter((line) => line.startsWith('|'))
+    .map((line) =>
+      line
+        .split('|')
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    );
+  assert.deepEqual(
+    rows?.slice(2),
+    RECOVERY_TABLE.map(({ journal, disk, recovery }) => [journal, disk, recovery]),
+  );
+  const outcome = (state: 'stuck' | 'failed'): JournalRecord => ({
+    type: 'outcome',
+    outcome: { state, result: null, error: ERROR },
+  });
+  const unwinding: JournalRecord = { type: 'unwind', state: 'failed', error: ERROR };
+  const lost: ProbeResult = { found: 'undecidable', what: 'strange' };
+  const cases = [
+    { records: null, probe: undefined, row: 0 },
+    { records: [outcome('failed')], probe: lost, row: 1 },
+    { records: [outcome('stuck')], probe: lost, row: 2 },
+    { records: [...FORWARD.slice(0, COMMIT_AT + 1), unwinding], probe: undefined, row: 3 },
+    { records: FORWARD.slice(0, COMMIT_AT), probe: undefined, row: 4 },
+    { records: FORWARD.slice(0, COMMIT_AT + 1), probe: undefined, row: 5 },
+  ];
+  assert.equal(cases.length, RECOVERY_TABLE.length);
+  for (const { records, probe, row } of cases) {
+    const state = records === null ? null : reduceJournal(stamp(records));
+    const applying = RECOVERY_TABLE.findIndex((candidate) =>
+      candidate.applies(state, probe?.found === 'undecidable' ? { step: 'swap', what: probe.what } : null),
+    );
+    assert.equal(applying, row);
+  }
 });
