@@ -68,6 +68,8 @@ export interface RestorePlan {
     scope: string;
     live: string;
     exists: boolean;
+    /** The outermost volume whose directory it lies in; null for one that stands by itself. */
+    within: string | null;
     bytes: number;
     entries: number;
   }[];

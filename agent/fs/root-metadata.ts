@@ -1,6 +1,6 @@
 /**
- * Owner, mode, modification time and extended attributes of one directory, to be put on another: for volumes that are mount
- * points, whose root no rename can move.
+ * Owner, mode, modification time and extended attributes of one directory, to be put on another, or back on itself: for volumes
+ * that are mount points, whose root no rename can move, and for directories in which the agent makes or removes something.
  */
 import { closeSync, constants, fchmodSync, fchownSync, openSync } from 'node:fs';
 import {
@@ -13,6 +13,7 @@ import {
   statx,
   type Xattr,
 } from '../archive/syscalls.ts';
+import { syncDirectory } from './durable.ts';
 
 /** Plain JSON, so that the journal can hold it. */
 export interface RootMetadata {
@@ -55,6 +56,17 @@ export function writeRootMetadata(directory: string, metadata: RootMetadata): vo
       fsetxattr(fd, cString(Buffer.from(name, 'base64')), Buffer.from(value, 'base64'));
     futimens(fd, metadata.seconds, metadata.nanoseconds);
   });
+}
+
+/** Does something inside a directory that must not show in its time. */
+export async function keepingMetadata<T>(directory: string, work: () => T | Promise<T>): Promise<T> {
+  const before = readRootMetadata(directory);
+  try {
+    return await work();
+  } finally {
+    writeRootMetadata(directory, before);
+    syncDirectory(directory);
+  }
 }
 
 function withDirectory<T>(directory: string, work: (fd: number) => T): T {

@@ -21,7 +21,9 @@ export interface Target {
   readonly existed: boolean;
   /** A file system is mounted at `live`, so that not it but its entries change places. */
   readonly mountPoint: boolean;
-  /** `.refloat-<intent id>` beside `live`, or inside it if it is a mount point; mode 0700. */
+  /** The outermost volume whose directory this one lies in: both trees change places as one. Null for one that moves by itself. */
+  readonly within: string | null;
+  /** `.refloat-<intent id>` beside `live`, or inside it if it is a mount point; mode 0700. The outermost volume's, if it lies in one. */
   readonly privateDirectory: string;
   /** Before the swap the new tree, after it the previous one. */
   readonly staging: string;
@@ -67,7 +69,7 @@ export interface RestoreFacts {
     readonly adoptedFrom: string | null;
   };
   check_disk: { readonly fileSystems: readonly FileSystemSpace[] };
-  /** Directories above a missing live directory, outermost first, noted before they are made. */
+  /** Directories above a missing live directory (and, inside another volume, that directory), outermost first, noted before they are made. */
   parents: readonly string[];
   /** Of the live roots that are mount points, before a private directory was made inside them; by volume. */
   roots: Readonly<Record<string, RootMetadata>>;

@@ -19,12 +19,13 @@ import {
   spaceRefusals,
 } from '../fs/disk-space.ts';
 import { isMountPoint, mountOf, mountsWithin, readMounts } from '../fs/mounts.ts';
-import { isInside, resolveVolume, type VolumeTarget } from '../fs/volume-path.ts';
+import { resolveVolume, type VolumeTarget } from '../fs/volume-path.ts';
 import type { ClaimedIntent, SnapshotRef } from '../intents/claimed-intent.ts';
 import { readManifest } from '../snapshots/read-manifest.ts';
 import { snapshotStore } from '../snapshots/store.ts';
 import type { Target } from './facts.ts';
 import { heldTargets } from './hold.ts';
+import { nestTargets, partlyRestoredRefusals, sameDirectoryRefusals } from './nesting.ts';
 
 export interface RestoreChecks {
   readonly targets: readonly Target[];
@@ -56,10 +57,11 @@ export async function checkRestore(deps: AgentDeps, intent: ClaimedIntent): Prom
     if (resolved !== null) volumes.push(resolved);
   }
   if (intent.workload.config.source !== 'image') refusals.push(notAnImage(intent.workload.config.source));
-  refusals.push(...mountRefusals(volumes), ...overlapRefusals(volumes));
+  refusals.push(...mountRefusals(volumes), ...sameDirectoryRefusals(volumes));
 
   const found = refusals.length > 0 ? null : await collect(findTargets(deps, intent, volumes, warnings));
   const targets = found?.targets ?? [];
+  if (found !== null) refusals.push(...partlyRestoredRefusals(volumes, targets));
   const hostPaths = Object.fromEntries(volumes.map((volume) => [volume.name, volume.live]));
   const adopted = await collect(findAdopted(deps.engine, intent.workload.config, new Map(Object.entries(hostPaths))));
   const adoptedIds = adopted === null ? [] : [adopted.id];
@@ -116,11 +118,12 @@ export async function planRestore(deps: AgentDeps, intent: ClaimedIntent): Promi
     ok: refusals.length === 0,
     refusals: refusals.map((refusal) => refusal.toJSON()),
     warnings: checks.warnings,
-    targets: checks.targets.map(({ volume, scope, live, existed }) => ({
+    targets: checks.targets.map(({ volume, scope, live, existed, within }) => ({
       volume,
       scope,
       live,
       exists: existed,
+      within,
       ...(sizes.get(volume) ?? { bytes: 0, entries: 0 }),
     })),
     fileSystems,
@@ -219,7 +222,7 @@ async function snapshotTargets(
       hint: 'The volumes were renamed, or the snapshot is of an older configuration: give a volume the name that it had.',
     });
   }
-  return targets;
+  return nestTargets(targets);
 }
 
 /** Puts the paths of one volume's restore together. */
@@ -235,6 +238,7 @@ function targetOf(intentId: string, volume: VolumeTarget, archive: Target['archi
     shared: volume.shared,
     existed: volume.exists,
     mountPoint,
+    within: null,
     privateDirectory,
     staging: join(privateDirectory, volume.name),
     archive,
@@ -286,21 +290,6 @@ function mountRefusals(volumes: readonly VolumeTarget[]): RefloatError[] {
       }),
     ];
   });
-}
-
-/** Volumes of which one lies in another: each would hold a part of the other's data. */
-export function overlapRefusals(volumes: readonly Pick<VolumeTarget, 'name' | 'live'>[]): RefloatError[] {
-  return volumes.flatMap((a, index) =>
-    volumes.slice(index + 1).flatMap((b) => {
-      if (a.live !== b.live && !isInside(a.live, b.live) && !isInside(b.live, a.live)) return [];
-      return [
-        new RefloatError('VOLUMES_OVERLAP', `the volumes "${a.name}" (${a.live}) and "${b.name}" (${b.live}) overlap`, {
-          hint: 'Give each volume a directory of its own, none inside another.',
-          details: { volumes: [a.name, b.name] },
-        }),
-      ];
-    }),
-  );
 }
 
 /** Who else mounts a path of the restore, as a refusal that names it. */

@@ -12,7 +12,7 @@ import type { AgentDeps } from '../../deps.ts';
 import { resolveVolume } from '../../fs/volume-path.ts';
 import type { ClaimedIntent } from '../../intents/claimed-intent.ts';
 import { assertNothingUnfinished } from '../../restore/journal-dir.ts';
-import { overlapRefusals } from '../../restore/plan.ts';
+import { sameDirectoryRefusals } from '../../restore/nesting.ts';
 import type { Step } from '../../restore/saga.ts';
 import { refuse } from '../../restore/steps/preflight.ts';
 import type { SnapshotSource } from '../../snapshots/create-snapshot.ts';
@@ -87,7 +87,7 @@ async function resolveAll(
       refusals.push(toRefloatError(thrown));
     }
   }
-  refusals.push(...overlapRefusals(volumes.map(({ name, path }) => ({ name, live: path }))));
+  refusals.push(...sameDirectoryRefusals(volumes.map(({ name, path }) => ({ name, live: path }))));
   return { volumes, refusals };
 }
 

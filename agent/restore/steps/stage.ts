@@ -1,15 +1,23 @@
 /**
- * Stage: the new tree of every volume, complete and durable, in a private directory beside the live one.
+ * Stage: the new tree of every volume, complete and durable, in a private directory beside the live one; of a volume that lies in
+ * another one, at its place in the staged tree of that one.
  * Input: the targets. Undo removes what it made, and nothing else: a tree that an undo adopts is not its own.
  */
-import { dirname } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { RefloatError } from '../../../db/errors.ts';
 import type { Progress } from '../../../db/results.ts';
 import { countsOf } from '../../archive/tree-counts.ts';
 import type { ArchiveSummary } from '../../archive/types.ts';
-import { identify, makeDirectoriesDurably, makeDirectoryDurably, removeEmptyDirectory } from '../../fs/durable.ts';
+import {
+  identify,
+  makeDirectoriesDurably,
+  makeDirectoryDurably,
+  removeEmptyDirectory,
+  removeFileDurably,
+  statOrNull,
+} from '../../fs/durable.ts';
 import { removeTree } from '../../fs/remove-tree.ts';
-import { type RootMetadata, readRootMetadata, writeRootMetadata } from '../../fs/root-metadata.ts';
+import { keepingMetadata, type RootMetadata, readRootMetadata, writeRootMetadata } from '../../fs/root-metadata.ts';
 import { limitsOf } from '../../snapshots/limits.ts';
 import type { RestoreFacts, Target } from '../facts.ts';
 import type { Step, StepContext } from '../saga.ts';
@@ -24,22 +32,15 @@ export const stage: Step<RestoreFacts, 'stage'> = {
     const progress = progressOf(context, targets);
     const restored: { volume: string; counts: ArchiveSummary }[] = [];
     for (const target of targets) {
-      if (target.archive === null) {
+      const { archive } = target;
+      if (archive === null) {
         assertHeld(target);
         continue;
       }
-      await removeTree(target.staging);
-      makeDirectoryDurably(target.privateDirectory, 0o700);
-      if (target.mountPoint) keepRoot(context, target);
-      const counts = await context.deps.archiver.extract({
-        archive: target.archive.path,
-        destination: target.staging,
-        policy: target.archive.policy,
-        limits: limitsOf(target.archive),
-        expected: target.archive,
-        signal: context.signal,
-        onProgress: progress(target),
-      });
+      const outer = targets.find(({ volume }) => volume === target.within);
+      const extract = () => extractTo(context, target, archive, progress(target));
+      const counts =
+        outer === undefined ? await asOwnTree(context, target, extract) : await inside(outer, target, extract);
       restored.push({ volume: target.volume, counts });
     }
     for (const { counts } of restored) counts.warnings?.forEach(context.warn);
@@ -55,14 +56,72 @@ export const stage: Step<RestoreFacts, 'stage'> = {
       await removeTree(target.privateDirectory);
       if (target.mountPoint) keepRoot({ factOrNull }, target);
     }
-    for (const parent of [...(factOrNull('parents') ?? [])].reverse()) removeEmptyDirectory(parent);
+    for (const parent of [...(factOrNull('parents') ?? [])].reverse()) {
+      if (identify(parent) !== null) await keepingMetadata(dirname(parent), () => removeEmptyDirectory(parent));
+    }
   },
 };
+
+async function extractTo(
+  { deps, signal }: StepContext<RestoreFacts>,
+  target: Target,
+  archive: NonNullable<Target['archive']>,
+  onProgress: (bytes: number, entries: number) => void,
+): Promise<ArchiveSummary> {
+  return deps.archiver.extract({
+    archive: archive.path,
+    destination: target.staging,
+    policy: archive.policy,
+    limits: limitsOf(archive),
+    expected: archive,
+    signal,
+    onProgress,
+  });
+}
+
+async function asOwnTree<T>(context: StepContext<RestoreFacts>, target: Target, extract: () => Promise<T>): Promise<T> {
+  await removeTree(target.staging);
+  makeDirectoryDurably(target.privateDirectory, 0o700);
+  if (target.mountPoint) keepRoot(context, target);
+  return extract();
+}
+
+/** In the staged tree of the volume in which it lies, instead of what the outer archive has at its place. */
+async function inside<T>(outer: Target, target: Target, extract: () => Promise<T>): Promise<T> {
+  let anchor = outer.staging;
+  for (const name of relative(outer.staging, dirname(target.staging)).split('/')) {
+    const next = join(anchor, name);
+    // Never through a link: what the archive put there is not trusted.
+    const stat = name === '' ? null : statOrNull(next);
+    if (stat === null) break;
+    if (!stat.isDirectory()) throw notADirectory(outer, target, next);
+    anchor = next;
+  }
+  return keepingMetadata(anchor, async () => {
+    makeDirectoriesDurably(dirname(target.staging));
+    if (statOrNull(target.staging)?.isDirectory() === true) await removeTree(target.staging);
+    else removeFileDurably(target.staging);
+    return extract();
+  });
+}
+
+function notADirectory(outer: Target, target: Target, path: string): RefloatError {
+  return new RefloatError(
+    'VOLUMES_OVERLAP',
+    `the volume "${target.volume}" lies in the volume "${outer.volume}", but in the snapshot ${relative(outer.staging, path)} of that one is no directory`,
+    {
+      hint: 'The snapshot was made when the volumes lay elsewhere. Give the inner volume a directory of its own, or restore another snapshot.',
+      details: { volumes: [outer.volume, target.volume] },
+    },
+  );
+}
 
 /** Creates what is missing above a live directory that is gone, remembering it first so that undo can take it back. */
 function makeParents(context: StepContext<RestoreFacts>, targets: readonly Target[]): void {
   const missing = new Set<string>();
   for (const target of targets) {
+    // Inside another volume nothing is made while its containers run; see swap.
+    if (target.within !== null) continue;
     for (let path = dirname(target.live); identify(path) === null; path = dirname(path)) missing.add(path);
   }
   if (missing.size === 0) return;

@@ -4,9 +4,11 @@
  * The commit point of a restore is the durable record `commit`: a crash before it unwinds, a crash after it finishes the
  * exchange. The inodes of both sides are durable before that, so what happened to each volume can always be told.
  */
+import { dirname } from 'node:path';
 import { RefloatError } from '../../../db/errors.ts';
 import { findOutsiders } from '../../deploy/outsiders.ts';
-import { makeDirectoryDurably, removeEmptyDirectory } from '../../fs/durable.ts';
+import { identify, makeDirectoriesDurably, makeDirectoryDurably, removeEmptyDirectory } from '../../fs/durable.ts';
+import { keepingMetadata } from '../../fs/root-metadata.ts';
 import { crashPoint } from '../crash-point.ts';
 import { exchangeBack, exchangeForward, planExchange, probeExchange, undecidable } from '../exchange.ts';
 import type { Exchange, RestoreFacts, Target } from '../facts.ts';
@@ -23,7 +25,10 @@ export const swap: Step<RestoreFacts, 'swap'> = {
       // After a crash in the middle somebody may have started a container meanwhile.
       await stopAll(context);
     } else {
-      if (context.factOrNull('exchanges') === null) context.note('exchanges', targets.map(plan));
+      if (context.factOrNull('exchanges') === null) {
+        for (const target of targets) await standIn(context, target);
+        context.note('exchanges', targets.filter(({ within }) => within === null).map(plan));
+      }
       // At once: the workload is down meanwhile.
       await Promise.all([context.control.confirmCommit(), refuseOutsiders(context)]);
       context.signal.throwIfAborted();
@@ -43,8 +48,8 @@ export const swap: Step<RestoreFacts, 'swap'> = {
       exchangeBack(exchange);
       crashPoint(`swap-undo-after:${exchange.volume}`);
     }
-    for (const target of fact('preflight').targets) {
-      if (!target.existed) removeEmptyDirectory(target.live);
+    for (const target of [...fact('preflight').targets].reverse()) {
+      if (!target.existed) await removeStandIn(target);
     }
   },
 
@@ -58,9 +63,32 @@ export const swap: Step<RestoreFacts, 'swap'> = {
   },
 };
 
-/** Which inodes change places. Where there was no live directory, an empty one stands in for it. */
+/** Where there was no live directory, an empty one stands in for it; so the state before can be held and undone like any other. */
+async function standIn(
+  { factOrNull, note }: StepContext<RestoreFacts>,
+  { live, existed, within }: Target,
+): Promise<void> {
+  if (existed) return;
+  if (within === null) {
+    makeDirectoryDurably(live);
+    return;
+  }
+  // In a tree that is the user's: what is made there is remembered, and does not show in the times of what was there.
+  const missing: string[] = [];
+  for (let path = live; identify(path) === null; path = dirname(path)) missing.unshift(path);
+  const [first] = missing;
+  if (first === undefined) return;
+  note('parents', [...(factOrNull('parents') ?? []), ...missing]);
+  await keepingMetadata(dirname(first), () => makeDirectoriesDurably(live));
+}
+
+async function removeStandIn({ live, within }: Target): Promise<void> {
+  if (within === null) removeEmptyDirectory(live);
+  else if (identify(live) !== null) await keepingMetadata(dirname(live), () => removeEmptyDirectory(live));
+}
+
+/** Which inodes change places. */
 function plan(target: Target): Exchange {
-  if (!target.existed) makeDirectoryDurably(target.live);
   const exchange = planExchange(target);
   if (exchange !== null) return exchange;
   throw new RefloatError(

@@ -33,6 +33,7 @@ function target(base: string, mountPoint: boolean): Target {
     shared: false,
     existed: true,
     mountPoint,
+    within: null,
     privateDirectory,
     staging: join(privateDirectory, 'data'),
     archive: null,
