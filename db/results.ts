@@ -58,6 +58,44 @@ export interface IntentResult {
   readonly [more: string]: unknown;
 }
 
+/** Entries of one kind: how many, and the first of them by name (control bytes escaped). */
+export interface TreeChanges {
+  readonly count: number;
+  readonly names: readonly string[];
+}
+
+/** What a restore would change in one volume. */
+export interface TreeDifference {
+  /** False when there was no time to compare all of it: the counts are lower bounds then. */
+  readonly complete: boolean;
+  readonly unchanged: number;
+  /** In the snapshot and not in the volume, in both but different, in the volume and not in the snapshot. */
+  readonly added: TreeChanges;
+  readonly changed: TreeChanges;
+  readonly removed: TreeChanges;
+}
+
+export interface PlannedImage {
+  readonly reference: string;
+  /** What the containers come up on. */
+  readonly id: string;
+  /** What the reference stands for on the host now; null if for nothing. */
+  readonly referenceId: string | null;
+  /** What ran when the snapshot was made. */
+  readonly captured: { readonly reference: string; readonly id: string } | null;
+  /** Another image runs now than when the snapshot was made. */
+  readonly movedSinceCapture: boolean;
+}
+
+/** How long the workload would be down. */
+export interface PlannedDowntime {
+  /** That of the newest restore or undo of this workload on its host; null if there was none. 0 when nothing runs. */
+  readonly estimateMs: number | null;
+  readonly measuredAt: string | null;
+  /** How long the containers may take to stop until they are killed; the start comes on top. */
+  readonly stopTimeoutMs: number;
+}
+
 /** The answer of preflight and check_disk; what a plan intent returns. */
 export interface RestorePlan {
   readonly ok: boolean;
@@ -72,6 +110,8 @@ export interface RestorePlan {
     within: string | null;
     bytes: number;
     entries: number;
+    /** Null when it was not compared: the plan says no, or the archive cannot be read. */
+    difference: TreeDifference | null;
   }[];
   readonly fileSystems: readonly {
     mountPoint: string;
@@ -82,7 +122,8 @@ export interface RestorePlan {
     inodesFree: number;
   }[];
   readonly containers: readonly { id: string; name: string; state: string; restartPolicy: string }[];
-  readonly image: { reference: string; id: string } | null;
+  readonly image: PlannedImage | null;
+  readonly downtime: PlannedDowntime;
 }
 
 /** One line of the live progress; `seq` counts from 1 within an intent and is the server-sent event's id. */

@@ -1,5 +1,5 @@
 /**
- * The archive as the agent sees it: five verbs, each in a child process of its own.
+ * The archive as the agent sees it: a few verbs, each in a child process of its own.
  *
  * Guarantees: the agent's event loop stays free; an aborted or crashed child leaves no destination and no archive; the child gets
  * neither the agent's environment nor its descriptors.
@@ -9,12 +9,14 @@ import { closeSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { RefloatError } from '../../db/errors.ts';
+import type { TreeDifference } from '../../db/results.ts';
 import { CHILD_COMMAND, type ChildMessage, type ChildRequest } from './protocol.ts';
 import { refusal } from './refusal.ts';
 import { removeTree } from './remove-tree.ts';
 import type {
   Archiver,
   ArchiveSummary,
+  CompareRequest,
   CopyOptions,
   CopySummary,
   ExtractOptions,
@@ -47,6 +49,11 @@ export function createArchiver({ wall = true }: ArchiverOptions = {}): Archiver 
     },
     copy: async ({ signal, onProgress, ...rest }: CopyOptions) =>
       (await runChild({ verb: 'copy', ...rest }, watch(signal, onProgress))) as CopySummary,
+    compare: async (request: CompareRequest, signal?: AbortSignal) =>
+      (await runChild(
+        { verb: 'compare', wall, ...request, archive: resolve(request.archive) },
+        watch(signal, undefined),
+      )) as TreeDifference,
     measure: async (root: string) => (await runChild({ verb: 'measure', root: resolve(root) }, {})) as Measure,
   };
 }
@@ -109,7 +116,7 @@ const HEAP_MIB = 160;
 async function runChild(
   request: ChildRequest,
   { signal, onProgress }: Watch,
-): Promise<ArchiveSummary | CopySummary | Measure> {
+): Promise<ArchiveSummary | CopySummary | TreeDifference | Measure> {
   signal?.throwIfAborted();
   const child = spawn(
     process.execPath,

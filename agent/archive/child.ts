@@ -3,7 +3,9 @@
  *
  * Guarantees: it ends when the agent ends, having emptied what it was building; it answers exactly once.
  */
+import { setPriority } from 'node:os';
 import { RefloatError, toRefloatError } from '../../db/errors.ts';
+import { compareTree } from './compare.ts';
 import { copyTree } from './copy-tree.ts';
 import { extractArchive, verifyArchive } from './extract.ts';
 import { measureTree } from './measure.ts';
@@ -73,17 +75,23 @@ async function serve(request: ChildRequest): Promise<Extract<ChildMessage, { ok:
       return await walled(request, null, async () => await verifyArchive(request, onProgress));
     case 'copy':
       return await copyTree(request, onProgress);
+    case 'compare':
+      setPriority(COMPARE_PRIORITY);
+      return await walled(request, null, async () => await compareTree(request));
     case 'measure':
       return measureTree(request.root);
   }
 }
 
+/** A question of curiosity waits for restores and for the workloads themselves. */
+const COMPARE_PRIORITY = 15;
+
 /** Before the first byte of the archive is read, and before any other thread is started. */
-async function walled(
-  request: Extract<ChildRequest, { verb: 'extract' | 'verify' }>,
+async function walled<T extends object>(
+  request: Extract<ChildRequest, { wall: boolean }>,
   writable: string | null,
-  action: () => Promise<ArchiveSummary>,
-): Promise<ArchiveSummary> {
+  action: () => Promise<T>,
+): Promise<T & Pick<ArchiveSummary, 'warnings'>> {
   const trustedAttributes = request.expected?.sha256 !== undefined && request.policy === 'faithful';
   const warnings = request.wall
     ? enterWall({ writable, trustedAttributes })

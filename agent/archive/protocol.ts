@@ -1,6 +1,7 @@
 /** What the agent and its archive child say to each other: one JSON request on stdin, JSON lines on stdout. */
 import type { ErrorJson } from '../../db/errors.ts';
-import type { ArchiveSummary, CopyOptions, CopySummary, ReadOptions, TreeCounts } from './types.ts';
+import type { TreeDifference } from '../../db/results.ts';
+import type { ArchiveSummary, CompareRequest, CopyOptions, CopySummary, ReadOptions, TreeCounts } from './types.ts';
 
 /** First argument that turns the program into its own archive child. Not for people. */
 export const CHILD_COMMAND = '__archive-child';
@@ -16,9 +17,10 @@ export type ChildRequest =
     })
   | (ReadOptions & { readonly verb: 'verify'; readonly wall: boolean })
   | ({ readonly verb: 'copy' } & Omit<CopyOptions, 'signal' | 'onProgress'>)
+  | (CompareRequest & { readonly verb: 'compare'; readonly wall: boolean })
   | { readonly verb: 'measure'; readonly root: string };
 
 export type ChildMessage =
   | { readonly progress: readonly [bytesDone: number, entriesDone: number] }
-  | { readonly ok: ArchiveSummary | CopySummary | (TreeCounts & { readonly allocatedBytes: number }) }
+  | { readonly ok: ArchiveSummary | CopySummary | TreeDifference | (TreeCounts & { readonly allocatedBytes: number }) }
   | { readonly error: ErrorJson };

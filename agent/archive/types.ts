@@ -1,5 +1,5 @@
 /** What capture and restore know of the archive. Sizes in bytes. */
-import type { Skipped } from '../../db/results.ts';
+import type { Skipped, TreeDifference } from '../../db/results.ts';
 
 /**
  * `strict`: regular files and directories only, with owners, modes, times, `user.*` attributes and ACLs; set-id bits and privileged
@@ -114,7 +114,17 @@ export interface CopySummary {
   readonly skipped: readonly Skipped[];
 }
 
-/** The archive's five verbs. Each runs in a child process, so that the agent goes on renewing its lease meanwhile. */
+/** What is compared with an archive. Plain JSON: it goes to the child process as it is. */
+export interface CompareRequest extends ReadOptions {
+  /** Null for a directory that does not exist. */
+  readonly root: string | null;
+  /** Listed per kind of difference; the rest is counted. */
+  readonly names: number;
+  /** After this it ends with what it has. */
+  readonly milliseconds: number;
+}
+
+/** The archive's verbs. Each runs in a child process, so that the agent goes on renewing its lease meanwhile. */
 export interface Archiver {
   pack(options: PackOptions): Promise<ArchiveSummary>;
   extract(options: ExtractOptions): Promise<ArchiveSummary>;
@@ -122,6 +132,8 @@ export interface Archiver {
   verify(options: VerifyOptions): Promise<ArchiveSummary>;
   /** One pass of copying a tree beside itself; see copy-tree.ts. */
   copy(options: CopyOptions): Promise<CopySummary>;
+  /** What an extraction would change in a tree; at a low priority, writing nothing. */
+  compare(request: CompareRequest, signal?: AbortSignal): Promise<TreeDifference>;
   /** Walks a tree without reading its files. */
   measure(root: string): Promise<TreeCounts & { readonly allocatedBytes: number }>;
 }

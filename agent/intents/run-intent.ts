@@ -1,5 +1,5 @@
 /**
- * One intent from its claim to its outcome: every kind, under the lock of its workload.
+ * One intent from its claim to its outcome: every kind but a plan under the lock of its workload.
  *
  * Guarantees: never throws; every kind ends in an outcome that can be spooled. Restores, undos and captures have a journal;
  * the other kinds leave nothing behind when they are interrupted, and may be run again.
@@ -10,7 +10,7 @@ import { runCapture } from '../capture/capture.ts';
 import type { HeldControl } from '../claim/held-control.ts';
 import type { WorkloadLock } from '../deploy/workload-lock.ts';
 import type { AgentDeps } from '../deps.ts';
-import { planRestore } from '../restore/plan.ts';
+import { planRestore } from '../restore/plan-report.ts';
 import { runRestore } from '../restore/restore.ts';
 import type { ClaimedIntent } from './claimed-intent.ts';
 import { deleteIntent } from './delete.ts';
@@ -20,6 +20,7 @@ import { verifyIntent } from './verify.ts';
 /** Runs an intent that this agent holds. */
 export async function runIntent(deps: AgentDeps, intent: ClaimedIntent, control: HeldControl): Promise<Outcome> {
   try {
+    if (intent.kind === 'plan') return await planIntent(deps, intent, control);
     return await deps.locks.withWorkloadLock(intent.workload.id, async (lock) => {
       await control.started();
       control.signal.throwIfAborted();
@@ -45,7 +46,7 @@ async function dispatch(
     case 'deploy':
       return deployIntent(deps, lock, intent, control);
     case 'plan':
-      return { state: 'succeeded', error: null, result: { plan: await planRestore(deps, intent) } };
+      throw new Error('a plan takes no lock');
     case 'verify':
       return verifyIntent(deps, intent, control);
     case 'delete':
@@ -53,6 +54,13 @@ async function dispatch(
     default:
       return intent.kind satisfies never;
   }
+}
+
+/** Without the workload's lock: it changes nothing, and what does must not wait for it. */
+async function planIntent(deps: AgentDeps, intent: ClaimedIntent, control: HeldControl): Promise<Outcome> {
+  await control.started();
+  control.signal.throwIfAborted();
+  return { state: 'succeeded', error: null, result: { plan: await planRestore(deps, intent, control.signal) } };
 }
 
 /** What an intent without a journal came to when it threw. */

@@ -1,23 +1,16 @@
 /**
  * All checks of a restore or undo, without any side effect. The steps preflight and check_disk run this and nothing else,
- * and a plan intent returns it.
+ * and a plan intent tells it to people (plan-report.ts).
  */
 import { dirname, join } from 'node:path';
 import { RefloatError, toRefloatError } from '../../db/errors.ts';
-import type { RestorePlan } from '../../db/results.ts';
 import { findAdopted } from '../deploy/find-adopted.ts';
 import { findOutsiders } from '../deploy/outsiders.ts';
 import { type PickedImage, pickImage } from '../deploy/pick-image.ts';
 import { recordContainers } from '../deploy/quiesce.ts';
 import type { QuiescedContainer } from '../deploy/types.ts';
 import type { AgentDeps } from '../deps.ts';
-import {
-  existingParent,
-  type FileSystemSpace,
-  type SpaceNeed,
-  spaceByFileSystem,
-  spaceRefusals,
-} from '../fs/disk-space.ts';
+import { existingParent, type FileSystemSpace, type SpaceNeed, spaceByFileSystem } from '../fs/disk-space.ts';
 import { isMountPoint, mountOf, mountsWithin, readMounts } from '../fs/mounts.ts';
 import { resolveVolume, type VolumeTarget } from '../fs/volume-path.ts';
 import type { ClaimedIntent, SnapshotRef } from '../intents/claimed-intent.ts';
@@ -107,34 +100,6 @@ export async function measureSpace(deps: AgentDeps, targets: readonly Target[]):
     sizes.set(target.volume, { bytes: size?.allocatedBytes ?? 0, entries: size?.entries ?? 0 });
   }
   return { sizes, fileSystems: spaceByFileSystem(spaceNeeds(deps, targets, sizes), readMounts()) };
-}
-
-/** What a plan intent returns: the same checks, told to a person. */
-export async function planRestore(deps: AgentDeps, intent: ClaimedIntent): Promise<RestorePlan> {
-  const checks = await checkRestore(deps, intent);
-  const { fileSystems, sizes } = await measureSpace(deps, checks.targets);
-  const refusals = [...checks.refusals, ...spaceRefusals(fileSystems)];
-  return {
-    ok: refusals.length === 0,
-    refusals: refusals.map((refusal) => refusal.toJSON()),
-    warnings: checks.warnings,
-    targets: checks.targets.map(({ volume, scope, live, existed, within }) => ({
-      volume,
-      scope,
-      live,
-      exists: existed,
-      within,
-      ...(sizes.get(volume) ?? { bytes: 0, entries: 0 }),
-    })),
-    fileSystems,
-    containers: checks.containers.map(({ id, name, state, restartPolicy }) => ({
-      id,
-      name,
-      state,
-      restartPolicy: restartPolicy.name,
-    })),
-    image: checks.image,
-  };
 }
 
 async function pickImageOrRefuse(

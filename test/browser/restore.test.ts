@@ -10,7 +10,24 @@ const PLAN: RestorePlan = {
   ok: true,
   refusals: [],
   warnings: [],
-  targets: [],
+  targets: [
+    {
+      volume: 'pgdata',
+      scope: 'project',
+      live: '/srv/refloat/shop/pgdata',
+      exists: true,
+      within: null,
+      bytes: 600e6,
+      entries: 1300,
+      difference: {
+        complete: true,
+        unchanged: 1200,
+        added: { count: 7, names: ['base/1'] },
+        changed: { count: 1234, names: ['base/2'] },
+        removed: { count: 3, names: ['base/3'] },
+      },
+    },
+  ],
   fileSystems: [
     {
       mountPoint: '/srv/refloat',
@@ -22,7 +39,14 @@ const PLAN: RestorePlan = {
     },
   ],
   containers: [{ id: 'c1', name: 'shop-db-1', state: 'running', restartPolicy: 'unless-stopped' }],
-  image: { reference: 'postgres:17', id: `sha256:${'b'.repeat(64)}` },
+  image: {
+    reference: 'postgres:17',
+    id: `sha256:${'b'.repeat(64)}`,
+    referenceId: `sha256:${'b'.repeat(64)}`,
+    captured: null,
+    movedSinceCapture: false,
+  },
+  downtime: { estimateMs: 412, measuredAt: '2026-01-02T03:04:05.678Z', stopTimeoutMs: 10_000 },
 };
 
 async function capture(page: Page): Promise<void> {
@@ -72,6 +96,8 @@ test('the dialog says what will happen, and a name that is not exact keeps the b
   assert.match(text, /stopped for a moment/);
   assert.match(text, /kept as a snapshot, and this can be undone/);
   assert.match(text, /Stops and starts again: shop-db-1/);
+  assert.match(text, /pgdata · 7 come back, 1,234 change, 3 go/);
+  assert.match(text, /Down for about 412\sms, as the last time/);
   const button = dialog.getByRole('button', { name: 'Restore', exact: true });
   const input = dialog.getByRole('textbox', { name: /Type the name/ });
   assert.ok(await button.isDisabled());

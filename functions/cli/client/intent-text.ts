@@ -1,5 +1,5 @@
 /** What a person reads of an intent that is over. */
-import type { RestorePlan } from '../../../db/results.ts';
+import { planLines } from './plan-text.ts';
 import { bytesText, durationText, plain, timeText } from './text.ts';
 import type { IntentAnswer } from './wire.ts';
 
@@ -61,27 +61,4 @@ function undoText(intent: IntentAnswer): string | undefined {
   if (intent.state !== 'succeeded' || (intent.kind !== 'restore' && intent.kind !== 'undo')) return undefined;
   const until = intent.result?.undoUntil;
   return `refloat undo ${intent.id}${until === undefined ? '' : `   (in place until ${timeText(until)})`}`;
-}
-
-function planLines(plan: RestorePlan): string[] {
-  const lines = [plan.ok ? 'The restore can begin.' : 'The restore would be refused:'];
-  for (const refusal of plan.refusals)
-    lines.push(`  ✗ ${plain(refusal.message)} (${plain(refusal.code)})`, `    ${plain(refusal.hint)}`);
-  for (const warning of plan.warnings) lines.push(`  ! ${plain(warning)}`);
-  for (const target of plan.targets) {
-    lines.push(
-      `  volume ${plain(target.volume)} (${plain(target.scope)}) → ${plain(target.live)}: ${bytesText(target.bytes)}, ${target.entries} entries`,
-    );
-  }
-  for (const system of plan.fileSystems) {
-    lines.push(
-      `  ${plain(system.mountPoint)} (${plain(system.type)}): needs ${bytesText(system.bytesNeeded)} of ${bytesText(system.bytesFree)} free`,
-    );
-  }
-  for (const container of plan.containers)
-    lines.push(
-      `  stops ${plain(container.name)} (${plain(container.state)}, restart ${plain(container.restartPolicy)})`,
-    );
-  if (plan.image !== null) lines.push(`  starts again on ${plain(plan.image.reference)} ${plain(plan.image.id)}`);
-  return lines;
 }

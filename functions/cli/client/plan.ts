@@ -1,5 +1,5 @@
-/** `refloat plan WORKLOAD SNAPSHOT` */
-import type { Command } from 'commander';
+/** `refloat plan WORKLOAD SNAPSHOT`: waits for the plan unless told not to, since it is nothing without its answer. */
+import { type Command, Option } from 'commander';
 import { clientCommand, runClient } from './command.ts';
 import { outcomeOf, waitOption } from './outcome.ts';
 import { findSnapshotId, findWorkload } from './resolve.ts';
@@ -11,6 +11,7 @@ export function planCommand(): Command {
     'all checks of a restore, without touching anything',
   )
     .addOption(waitOption())
+    .addOption(new Option('--no-wait', 'only ask for it'))
     .action((name: string, snapshot: string) =>
       runClient(command, async (context) => {
         const workload = await findWorkload(context.api, name);

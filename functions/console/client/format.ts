@@ -3,6 +3,8 @@ import type { Dictionary } from '../i18n/en.ts';
 import type { Language } from '../i18n/languages.ts';
 
 export interface Format {
+  /** A count. */
+  number(count: number): string;
   /** Bytes with a binary unit. */
   bytes(bytes: number): string;
   /** Milliseconds, with the unit that fits. */
@@ -31,6 +33,7 @@ export function formatFor(language: Language, t: Dictionary): Format {
   const time = (text: string) => moment.format(new Date(text));
   return {
     time,
+    number: (count) => number(count, 0),
     bytes: (bytes) => {
       let value = bytes;
       let unit = 0;

@@ -54,7 +54,7 @@ export function planPanel(model: Model, path: string): PlanPanel {
 
 function planLines({ t, f }: Model, plan: RestorePlan): HTMLElement[] {
   const words = t.dialog;
-  const lines = [
+  const lines: HTMLElement[] = [
     el(
       'p',
       { class: `plan-line ${plan.ok ? 'good' : 'bad'}` },
@@ -81,6 +81,29 @@ function planLines({ t, f }: Model, plan: RestorePlan): HTMLElement[] {
       );
     }
   }
+  if (plan.ok) lines.push(...essentials({ t, f }, plan));
   for (const warning of plan.warnings) lines.push(el('p', { class: 'plan-detail warn', lang: 'en' }, warning));
+  return lines;
+}
+
+/** What changes in each volume, and for how long the workload is down. */
+function essentials({ t, f }: Pick<Model, 't' | 'f'>, plan: RestorePlan): HTMLElement[] {
+  const words = t.dialog;
+  const lines = plan.targets.flatMap(({ volume, difference }) => {
+    if (difference === null) return [];
+    const { added, changed, removed, complete } = difference;
+    const counts = words.planChanges(f.number(added.count), f.number(changed.count), f.number(removed.count));
+    return [
+      el(
+        'p',
+        { class: 'plan-detail' },
+        el('code', {}, volume),
+        ` · ${counts}${complete ? '' : ` ${words.planNotAll}`}`,
+      ),
+    ];
+  });
+  const { estimateMs } = plan.downtime;
+  if (estimateMs !== null && estimateMs > 0)
+    lines.push(el('p', { class: 'plan-detail' }, words.planDowntime(f.duration(estimateMs))));
   return lines;
 }

@@ -153,6 +153,10 @@ export const en = {
     planRefused: 'The host would refuse this:',
     planFailed: 'The check could not be made.',
     planStops: (names: string) => `Stops and starts again: ${names}`,
+    planChanges: (added: string, changed: string, removed: string) =>
+      `${added} come back, ${changed} change, ${removed} go`,
+    planNotAll: '(not all of it was compared)',
+    planDowntime: (duration: string) => `Down for about ${duration}, as the last time`,
     planSpace: (need: string, free: string) => `Needs ${need} of ${free} free`,
     confirmLabel: 'Type the name of the workload to confirm',
     confirmMismatch: 'The name has to match exactly.',

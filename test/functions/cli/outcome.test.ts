@@ -52,6 +52,7 @@ test('a plan that says no ends with 3 and its first reason', async () => {
     fileSystems: [],
     containers: [],
     image: null,
+    downtime: { estimateMs: null, measuredAt: null, stopTimeoutMs: 10_000 },
   };
   await plan.finish({ state: 'succeeded', result: { plan: result } });
   const { code, json } = await ended;
