@@ -17,7 +17,7 @@ export function planCommand(): Command {
         const workload = await findWorkload(context.api, name);
         const id = await findSnapshotId(context.api, workload, snapshot);
         const intent = await context.api.post<IntentAnswer>(`/api/workloads/${workload.id}/snapshots/${id}/plan`, {});
-        return outcomeOf(context, intent, workload.name, command.opts<{ wait?: boolean }>().wait === true);
+        return outcomeOf(context, intent, workload.name, command.opts<{ wait?: boolean }>().wait !== false);
       }),
     );
   return command;
