@@ -17,6 +17,8 @@ export interface AgentConfig {
   readonly allowedRoots: readonly string[];
   /** Root of the sources of scope `project` and `stage`. */
   readonly volumeBase: string;
+  /** Import intents may read archives below it; undefined: they are refused. */
+  readonly importDirectory?: string | undefined;
   readonly undoWindowSeconds: number;
   readonly dockerHost: string | undefined;
   /** Undefined until enrolled; `recover`, `pack`, `unpack`, `verify` and `status` do without. */
@@ -37,6 +39,7 @@ export const AGENT_JSON = z.strictObject({
   databaseUrl: z.string().optional(),
   allowedRoots: z.array(z.string()).optional(),
   volumeBase: z.string().optional(),
+  importDirectory: z.string().optional(),
   undoWindowSeconds: z.number().optional(),
   dockerHost: z.string().optional(),
   logLevel: z.string().optional(),
@@ -75,6 +78,7 @@ export function parseConfig(env: Environment, file: AgentJson): AgentConfig {
       'REFLOAT_VOLUME_BASE',
       text(env, 'REFLOAT_VOLUME_BASE') ?? file.volumeBase ?? DEFAULT_VOLUME_BASE,
     ),
+    importDirectory: importDirectory(text(env, 'REFLOAT_IMPORT_DIR') ?? file.importDirectory),
     undoWindowSeconds: undoWindow(text(env, 'REFLOAT_UNDO_WINDOW_SECONDS'), file.undoWindowSeconds),
     dockerHost: dockerHost(text(env, 'DOCKER_HOST') ?? file.dockerHost),
     databaseUrl: databaseUrl(text(env, 'REFLOAT_AGENT_DATABASE_URL') ?? file.databaseUrl),
@@ -119,6 +123,10 @@ function absolute(name: string, path: string): string {
     throw invalid(name, `${name} must be an absolute path without "..", and is ${JSON.stringify(path)}`);
   }
   return bare;
+}
+
+function importDirectory(path: string | undefined): string | undefined {
+  return path === undefined ? undefined : absolute('REFLOAT_IMPORT_DIR', path);
 }
 
 function undoWindow(variable: string | undefined, member: number | undefined): number {

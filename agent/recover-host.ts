@@ -8,6 +8,7 @@ import { Spool } from './claim/spool.ts';
 import { SpooledControl } from './claim/spooled-control.ts';
 import { findDeploysToRepair, repairDeploy } from './deploy/repair-deploy.ts';
 import type { AgentDeps } from './deps.ts';
+import { isBeingImported } from './import/import-snapshot.ts';
 import { type Recovered, recover } from './restore/recovery.ts';
 import { removeLeftovers, snapshotStore } from './snapshots/store.ts';
 
@@ -29,7 +30,8 @@ export async function recoverHost(deps: AgentDeps): Promise<RecoveredHost> {
     const intents = await recover(deps, (intentId) => new SpooledControl(spoolOf(intentId), deps.now));
     for (const recovered of intents) spoolOutcome(spoolOf(recovered.intentId), recovered);
     const repaired = await repairDeploys(deps);
-    await removeLeftovers(snapshotStore(deps.config.stateDir));
+    const store = snapshotStore(deps.config.stateDir);
+    await removeLeftovers(store, (id) => isBeingImported(store, id));
     return { intents, repaired };
   } finally {
     for (const spool of spools.values()) spool.close();

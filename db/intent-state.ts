@@ -15,7 +15,7 @@ export const INTENT_STATES = [
 export type IntentState = (typeof INTENT_STATES)[number];
 
 /** deploy … delete: see DESIGN.md, section 1. */
-export const INTENT_KINDS = ['deploy', 'capture', 'plan', 'restore', 'undo', 'verify', 'delete'] as const;
+export const INTENT_KINDS = ['deploy', 'capture', 'plan', 'restore', 'undo', 'verify', 'delete', 'import'] as const;
 export type IntentKind = (typeof INTENT_KINDS)[number];
 
 /** Kinds that exclude each other on one workload; the partial unique index `intents_one_under_way` holds the same list. */

@@ -24,4 +24,5 @@ export const INTENT_STEPS = {
   undo: ['preflight', 'check_disk', 'stage', 'quiesce', 'swap', 'redeploy', 'health', 'preserve', 'cleanup'],
   verify: ['verify'],
   delete: ['delete'],
+  import: ['import'],
 } as const satisfies Record<IntentKind, readonly string[]>;

@@ -11,6 +11,7 @@ import { sql as initial } from './migrations/0001-initial.ts';
 import { sql as people } from './migrations/0002-people.ts';
 import { sql as hostsAndIssuers } from './migrations/0003-hosts-and-issuers.ts';
 import { sql as api } from './migrations/0004-api.ts';
+import { sql as imports } from './migrations/0005-import.ts';
 
 export interface Migration {
   readonly name: string;
@@ -23,6 +24,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: '0002-people', sql: people },
   { name: '0003-hosts-and-issuers', sql: hostsAndIssuers },
   { name: '0004-api', sql: api },
+  { name: '0005-import', sql: imports },
 ];
 
 /** Key of the advisory lock, the same in every process. */

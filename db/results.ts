@@ -151,6 +151,21 @@ export interface Outcome {
 
 export type SnapshotKind = 'capture' | 'pre-restore' | 'imported';
 
+/** Where an imported snapshot came from, in its manifest and in the database. */
+export interface SnapshotOrigin {
+  readonly policy: 'strict' | 'faithful';
+  /** Who decided: the subject that asked for the intent, or the person at the host's own command line. */
+  readonly importedBy: string;
+  readonly importedAt: string;
+  readonly archives: readonly {
+    readonly file: string;
+    readonly sha256: string;
+    readonly bytes: number;
+    /** `inside`: the directory in the archive that became the volume's root. */
+    readonly volumes: readonly { readonly name: string; readonly inside: string }[];
+  }[];
+}
+
 /** What the agent registers in the database of a snapshot that it published. */
 export interface SnapshotRecord {
   readonly id: string;
@@ -163,6 +178,8 @@ export interface SnapshotRecord {
   readonly capturedAt: string;
   /** Undo window of the intent that made it; until then it cannot be deleted. */
   readonly protectedUntil: string | null;
+  /** Of an imported snapshot. */
+  readonly origin?: SnapshotOrigin;
   readonly volumes: readonly {
     name: string;
     scope: string;

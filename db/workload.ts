@@ -23,9 +23,11 @@ const ABSOLUTE = z
     'must be an absolute path without "..", "." or empty components',
   );
 
+export const VOLUME_NAME = NAME;
+
 const VOLUME = z
   .strictObject({
-    name: NAME,
+    name: VOLUME_NAME,
     scope: z.enum(SCOPES),
     /** absolute: a host path. project, stage: relative to the base. named: a Docker volume's name. */
     source: z.string().max(4096).default(''),

@@ -23,6 +23,7 @@ import { getSession } from './routes/get-session.ts';
 import { getSnapshot } from './routes/get-snapshot.ts';
 import { getWorkload } from './routes/get-workload.ts';
 import { healthz } from './routes/healthz.ts';
+import { importSnapshot } from './routes/import-snapshot.ts';
 import { intentEvents } from './routes/intent-events.ts';
 import { jwks } from './routes/jwks.ts';
 import { listAudit } from './routes/list-audit.ts';
@@ -55,6 +56,7 @@ const ROUTES = [
   deployWorkload,
   listSnapshots,
   captureSnapshot,
+  importSnapshot,
   getSnapshot,
   deleteSnapshot,
   planRestore,

@@ -35,7 +35,11 @@ export function accepted(intent: IntentRow): Done {
     headers: { location: `/api/intents/${intent.id}` },
     body: intentAnswer(intent),
     target: `intent:${intent.id}`,
-    details: { kind: intent.kind, workloadId: intent.workloadId, snapshotId: intent.snapshotId, undoOf: intent.undoOf },
+    details: {
+      ...{ kind: intent.kind, workloadId: intent.workloadId, snapshotId: intent.snapshotId, undoOf: intent.undoOf },
+      // An import says by which policy: `faithful` is a person's decision.
+      ...(intent.kind === 'import' ? intent.params : {}),
+    },
   };
 }
 

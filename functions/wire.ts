@@ -129,6 +129,10 @@ export const SNAPSHOT = z
     archiveBytes: z.int(),
     contentBytes: z.int(),
     entries: z.int(),
+    origin: z
+      .looseObject({ policy: z.enum(['strict', 'faithful']), importedBy: z.string(), importedAt: TIME })
+      .nullable()
+      .describe('Of an imported snapshot: whose decision, which policy, which archives'),
     volumes: z.array(
       z.object({
         name: z.string(),
@@ -161,6 +165,7 @@ export function snapshotAnswer(row: SnapshotRow, allVolumes: readonly SnapshotVo
     protectedUntil: time(row.protectedUntil),
     createdAt: row.createdAt.toISOString(),
     deletedAt: time(row.deletedAt),
+    origin: row.origin === null ? null : { ...row.origin },
     archiveBytes: sum('archiveBytes'),
     contentBytes: sum('contentBytes'),
     entries: sum('entries'),

@@ -247,7 +247,7 @@ export class TarReader {
       gid: attributes.gid,
       mtime: attributes.mtime,
       dataBytes: directoryData > 0 ? 0 : stored,
-      size: sparse === null ? stored : sparse.realSize,
+      size: type === 'file' ? (sparse?.realSize ?? stored) : 0,
       sparse,
       xattrs: attributes.xattrs,
       ignored: directoryData > 0 ? [...pending.ignored, 'gnu-dumpdir'] : pending.ignored,

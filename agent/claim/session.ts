@@ -2,7 +2,9 @@
 import { RefloatError } from '../../db/errors.ts';
 import { ownHostId } from '../../db/queries/own-host-id.ts';
 import type { AgentDeps } from '../deps.ts';
+import { registerWaiting } from '../import/import-spool.ts';
 import { releaseExpired } from '../restore/hold.ts';
+import { snapshotStore } from '../snapshots/store.ts';
 import { AGENT_VERSION } from '../version.ts';
 import type { AgentDatabase } from './agent-database.ts';
 import { Bell } from './bell.ts';
@@ -77,7 +79,9 @@ export async function openSession({
   const hold: HostHold = await takeHost({ database, hostId, agent, engineVersion, log: deps.log, onLost }, stop);
   wake = new Wake(databaseUrl, hostId, deps.log, (intentId) => loop.notified(intentId));
   const closing = new AbortController();
-  const housekeeping = keepHouse(deps, closing.signal);
+  const { stateDir } = deps.config;
+  const imports = { database, hostId, stateDir, store: snapshotStore(stateDir) };
+  const housekeeping = keepHouse(deps, closing.signal, () => registerWaiting(imports, deps.log));
   if (stop.aborted) loop.drain();
   stop.addEventListener('abort', () => loop.drain(), { once: true });
   return {
@@ -108,12 +112,11 @@ async function askHostId(deps: AgentDeps, database: AgentDatabase, stop: AbortSi
   });
 }
 
-/** Ends undo windows that are over. */
-async function keepHouse(deps: AgentDeps, signal: AbortSignal): Promise<void> {
+/** Ends undo windows that are over, and registers what was imported at the command line. */
+async function keepHouse(deps: AgentDeps, signal: AbortSignal, registerImports: () => Promise<void>): Promise<void> {
   while (!signal.aborted) {
-    await releaseExpired(deps).catch((error: unknown) =>
-      deps.log.error({ error: String(error) }, 'housekeeping failed'),
-    );
+    for (const work of [() => releaseExpired(deps), registerImports])
+      await work().catch((error: unknown) => deps.log.error({ error: String(error) }, 'housekeeping failed'));
     await new Bell().wait(HOUSEKEEPING_MS, signal);
   }
 }

@@ -1,6 +1,7 @@
 /** How `pack`, `unpack` and `verify` end: one JSON object or a few lines, and the exit code of the contract. */
 import { type ErrorCode, RefloatError, toRefloatError } from '../../db/errors.ts';
 import { countSkipped, type Skipped } from '../../db/results.ts';
+import type { Limits } from '../archive/types.ts';
 
 export interface OutcomeOptions {
   readonly json?: boolean;
@@ -51,8 +52,26 @@ function print(value: object): void {
   process.stdout.write(`${JSON.stringify(value)}\n`);
 }
 
-/** A positive whole number of an option. @throws RefloatError USAGE */
-export function parseCount(option: string, text: string): number {
+/** The limits that a person may set on an archive. @throws RefloatError USAGE */
+export function parseLimits(options: {
+  readonly maxBytes?: string;
+  readonly maxEntries?: string;
+  readonly maxRatio?: string;
+  readonly maxPath?: string;
+  readonly maxDepth?: string;
+}): Partial<Limits> {
+  const { maxBytes, maxEntries, maxRatio, maxPath, maxDepth } = options;
+  return {
+    ...(maxBytes === undefined ? {} : { maxBytes: parseCount('--max-bytes', maxBytes) }),
+    ...(maxEntries === undefined ? {} : { maxEntries: parseCount('--max-entries', maxEntries) }),
+    ...(maxRatio === undefined ? {} : { maxRatio: parseCount('--max-ratio', maxRatio) }),
+    ...(maxPath === undefined ? {} : { maxPathBytes: parseCount('--max-path', maxPath) }),
+    ...(maxDepth === undefined ? {} : { maxDepth: parseCount('--max-depth', maxDepth) }),
+  };
+}
+
+/** A whole number of an option. @throws RefloatError USAGE */
+function parseCount(option: string, text: string): number {
   const value = Number(text);
   if (/^[0-9]{1,16}$/.test(text) && Number.isSafeInteger(value)) return value;
   throw new RefloatError('USAGE', `${option} needs a whole number, not "${text}"`, { hint: 'Give digits alone.' });

@@ -4,6 +4,7 @@ import { toRefloatError } from '../../db/errors.ts';
 import { hostLockHolder } from '../claim/host-lock.ts';
 import { listSpools, Spool } from '../claim/spool.ts';
 import { loadConfig } from '../config.ts';
+import { waitingImports } from '../import/import-spool.ts';
 import { heldTrees, readJournals } from '../restore/journal-dir.ts';
 import { readSnapshotDirectory } from '../snapshots/read-manifest.ts';
 import { listSnapshots, snapshotStore } from '../snapshots/store.ts';
@@ -17,6 +18,7 @@ export async function status({ env }: CommandContext): Promise<CommandResult> {
   const held = heldLines(config.stateDir);
   const snapshots = snapshotLines(config.stateDir);
   const spool = listSpools(config.stateDir).map((intentId) => Spool.peek(config.stateDir, intentId));
+  const imports = waitingImports(config.stateDir);
   const facts = {
     hostId: config.hostId ?? null,
     enrolled: config.databaseUrl !== undefined,
@@ -25,7 +27,7 @@ export async function status({ env }: CommandContext): Promise<CommandResult> {
     volumeBase: config.volumeBase,
   };
   return {
-    json: { ...facts, agent, journals, held, snapshots, spool },
+    json: { ...facts, agent, journals, held, snapshots, spool, imports },
     lines: [
       agent === null
         ? 'No agent is running.'
@@ -55,6 +57,7 @@ export async function status({ env }: CommandContext): Promise<CommandResult> {
         spool.filter((one) => one.undelivered > 0),
         (one) => `${one.intentId}: ${one.undelivered} items, lease epoch ${one.leaseEpoch}`,
       ),
+      ...section('Imports that the control plane does not know yet', imports, (id) => id),
     ],
   };
 }

@@ -10,7 +10,7 @@ import type { Command } from 'commander';
 import { RefloatError } from '../../db/errors.ts';
 import { createArchiver } from '../archive/archiver.ts';
 import type { ArchiveSummary, Policy } from '../archive/types.ts';
-import { describeSkipped, type OutcomeOptions, parseCount, runToOutcome } from './archive-outcome.ts';
+import { describeSkipped, type OutcomeOptions, parseLimits, runToOutcome } from './archive-outcome.ts';
 
 interface UnpackOptions extends OutcomeOptions {
   readonly policy: string;
@@ -62,14 +62,7 @@ async function unpack(
       hint: 'Check the path.',
       details: { usage: true },
     });
-  const { maxBytes, maxEntries, maxRatio, maxPath, maxDepth } = options;
-  const limits = {
-    ...(maxBytes === undefined ? {} : { maxBytes: parseCount('--max-bytes', maxBytes) }),
-    ...(maxEntries === undefined ? {} : { maxEntries: parseCount('--max-entries', maxEntries) }),
-    ...(maxRatio === undefined ? {} : { maxRatio: parseCount('--max-ratio', maxRatio) }),
-    ...(maxPath === undefined ? {} : { maxPathBytes: parseCount('--max-path', maxPath) }),
-    ...(maxDepth === undefined ? {} : { maxDepth: parseCount('--max-depth', maxDepth) }),
-  };
+  const limits = parseLimits(options);
   return await createArchiver().extract({ archive, destination, policy: parsePolicy(options.policy), limits, signal });
 }
 

@@ -30,4 +30,6 @@ export interface ClaimedIntent {
   /** undo: the intent that it takes back, and the pre-restore snapshot that this one made. */
   readonly undoOf: { readonly intentId: string; readonly preRestoreSnapshot: SnapshotRef | null } | null;
   readonly params: IntentParams;
+  /** Who asked for it; an import keeps it in its manifest. */
+  readonly requestedBy?: string;
 }

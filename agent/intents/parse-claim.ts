@@ -26,5 +26,6 @@ export function parseClaim(row: ClaimedRow): ClaimedIntent {
     snapshot: row.snapshot,
     undoOf: row.undoOf === null ? null : { intentId: row.undoOf, preRestoreSnapshot: row.preRestoreSnapshot },
     params: row.params,
+    requestedBy: row.requestedBy,
   };
 }

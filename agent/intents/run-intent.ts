@@ -15,6 +15,7 @@ import { runRestore } from '../restore/restore.ts';
 import type { ClaimedIntent } from './claimed-intent.ts';
 import { deleteIntent } from './delete.ts';
 import { deployIntent } from './deploy.ts';
+import { importIntent } from './import.ts';
 import { verifyIntent } from './verify.ts';
 
 /** Runs an intent that this agent holds. */
@@ -51,6 +52,8 @@ async function dispatch(
       return verifyIntent(deps, intent, control);
     case 'delete':
       return deleteIntent(deps, intent, control);
+    case 'import':
+      return importIntent(deps, intent, control);
     default:
       return intent.kind satisfies never;
   }

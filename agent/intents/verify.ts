@@ -2,6 +2,7 @@
 import type { Outcome } from '../../db/results.ts';
 import type { IntentControl } from '../claim/intent-control.ts';
 import type { AgentDeps } from '../deps.ts';
+import { policyOf } from '../snapshots/manifest.ts';
 import { readSnapshot } from '../snapshots/read-manifest.ts';
 import { snapshotStore } from '../snapshots/store.ts';
 import { verifySnapshot } from '../snapshots/verify-snapshot.ts';
@@ -15,7 +16,7 @@ export async function verifyIntent(deps: AgentDeps, intent: ClaimedIntent, contr
   const { value, ms } = await asStep(control, 'verify', async () => {
     const snapshot = readSnapshot(snapshotStore(deps.config.stateDir), ref);
     const bytesTotal = snapshot.manifest.volumes.reduce((sum, volume) => sum + volume.counts.contentBytes, 0);
-    const policy = ref.kind === 'imported' ? 'strict' : 'faithful';
+    const policy = policyOf(snapshot.manifest);
     const verified = await verifySnapshot(deps.archiver, snapshot, policy, control.signal, (bytesDone, entriesDone) =>
       control.progress({ bytesDone, bytesTotal: Math.max(bytesTotal, bytesDone), entriesDone }),
     );

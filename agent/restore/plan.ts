@@ -14,6 +14,7 @@ import { existingParent, type FileSystemSpace, type SpaceNeed, spaceByFileSystem
 import { isMountPoint, mountOf, mountsWithin, readMounts } from '../fs/mounts.ts';
 import { resolveVolume, type VolumeTarget } from '../fs/volume-path.ts';
 import type { ClaimedIntent, SnapshotRef } from '../intents/claimed-intent.ts';
+import { policyOf } from '../snapshots/manifest.ts';
 import { readManifest } from '../snapshots/read-manifest.ts';
 import { snapshotStore } from '../snapshots/store.ts';
 import type { Target } from './facts.ts';
@@ -176,7 +177,7 @@ async function snapshotTargets(
         archiveBytes: captured.archiveBytes,
         counts: captured.counts,
         ...(captured.longestPath === undefined ? {} : { longestPath: captured.longestPath }),
-        policy: snapshot.kind === 'imported' ? 'strict' : 'faithful',
+        policy: policyOf(manifest),
       }),
     ];
   });

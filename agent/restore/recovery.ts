@@ -67,6 +67,7 @@ async function recoverKind(kind: IntentKind, tools: RunTools, intentId: string):
     case 'plan':
     case 'verify':
     case 'delete':
+    case 'import':
       throw new Error(`intents of kind ${kind} have no journal`);
     default:
       return kind satisfies never;

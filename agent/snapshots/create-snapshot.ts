@@ -8,7 +8,14 @@
  */
 import { join } from 'node:path';
 import { RefloatError } from '../../db/errors.ts';
-import { countSkipped, type Progress, type Skipped, type SnapshotKind, type SnapshotRecord } from '../../db/results.ts';
+import {
+  countSkipped,
+  type Progress,
+  type Skipped,
+  type SnapshotKind,
+  type SnapshotOrigin,
+  type SnapshotRecord,
+} from '../../db/results.ts';
 import type { Scope } from '../../db/scopes.ts';
 import type { WorkloadConfig } from '../../db/workload.ts';
 import { inParallel } from '../archive/in-parallel.ts';
@@ -56,6 +63,8 @@ export interface CreateSnapshotOptions {
   readonly capturedAt: Date;
   /** RFC 3339: until then it is the last copy of a previous state. */
   readonly protectedUntil: string | null;
+  /** Of an imported snapshot. */
+  readonly origin?: SnapshotOrigin;
   /** Written into the manifest without its environment, for people. */
   readonly config?: WorkloadConfig;
   readonly signal?: AbortSignal;
@@ -155,6 +164,7 @@ function manifestOf(options: CreateSnapshotOptions, summaries: ReadonlyMap<strin
     capturedAt: options.capturedAt.toISOString(),
     image: { reference: options.image, id: options.imageId },
     agentVersion: AGENT_VERSION,
+    ...(options.origin === undefined ? {} : { origin: options.origin }),
     volumes: options.volumes.map((volume) => {
       const summary = summaries.get(volume.name);
       if (summary === undefined) throw new Error(`volume ${volume.name} was not packed`);
@@ -203,6 +213,7 @@ export function recordOf(manifest: Manifest, manifestSha256: string, protectedUn
     imageId: manifest.image.id,
     capturedAt: manifest.capturedAt,
     protectedUntil,
+    ...(manifest.origin === undefined ? {} : { origin: manifest.origin }),
     volumes: manifest.volumes.map((volume) => ({
       name: volume.name,
       scope: volume.scope,

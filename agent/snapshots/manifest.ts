@@ -8,6 +8,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { SCOPES } from '../../db/scopes.ts';
+import type { Policy } from '../archive/types.ts';
 
 export const MANIFEST_FORMAT = 'refloat-snapshot';
 export const MANIFEST_VERSION = 1;
@@ -72,6 +73,24 @@ export const MANIFEST = z.strictObject({
   capturedAt: z.iso.datetime(),
   image: z.strictObject({ reference: z.string().max(512), id: z.string().max(128) }),
   agentVersion: z.string().max(64),
+  /** Of an imported snapshot: which archives of whom, and by which policy they were read. */
+  origin: z
+    .strictObject({
+      policy: z.enum(['strict', 'faithful']),
+      importedBy: z.string().max(512),
+      importedAt: z.iso.datetime(),
+      archives: z
+        .array(
+          z.strictObject({
+            file: z.string().max(1024),
+            sha256: SHA256,
+            bytes: COUNT,
+            volumes: z.array(z.strictObject({ name: VOLUME_NAME, inside: z.string().max(4096) })).max(64),
+          }),
+        )
+        .max(64),
+    })
+    .optional(),
   volumes: z
     .array(VOLUME)
     .min(1)
@@ -83,6 +102,14 @@ export const MANIFEST = z.strictObject({
 
 export type Manifest = z.output<typeof MANIFEST>;
 export type ManifestVolume = Manifest['volumes'][number];
+
+/**
+ * How the archives of a snapshot whose manifest's digest was checked are read: an import by the policy that it was made with, never by
+ * a laxer one; what this program captured itself faithfully.
+ */
+export function policyOf(manifest: Pick<Manifest, 'kind' | 'origin'>): Policy {
+  return manifest.kind === 'imported' ? (manifest.origin?.policy ?? 'strict') : 'faithful';
+}
 
 export function archiveName(volume: string): string {
   return `${volume}.tar.zst`;

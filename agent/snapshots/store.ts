@@ -29,6 +29,11 @@ export function partialPath(store: SnapshotStore, id: string): string {
   return join(store.directory, `.partial-${checkedId(id)}`);
 }
 
+/** Where the archives of an import are unpacked. */
+export function importPath(store: SnapshotStore, id: string): string {
+  return join(store.directory, `.import-${checkedId(id)}`);
+}
+
 export function deletedPath(store: SnapshotStore, id: string): string {
   return join(store.directory, `.deleted-${checkedId(id)}`);
 }
@@ -38,9 +43,16 @@ export function listSnapshots(store: SnapshotStore): string[] {
   return names(store).filter(isUuid).sort();
 }
 
-/** Removes what a crash left half made or half removed. Only while nothing else works on the store: at the agent's start. */
-export async function removeLeftovers(store: SnapshotStore): Promise<string[]> {
-  const leftovers = names(store).filter((name) => /^\.(partial|deleted)-/.test(name));
+/**
+ * Removes what a crash left half made or half removed. Only at the agent's start, when nothing but an import from the command line can
+ * be working on the store.
+ * @param isWorkedOn whether a living process works on this id
+ */
+export async function removeLeftovers(store: SnapshotStore, isWorkedOn = (_id: string) => false): Promise<string[]> {
+  const leftovers = names(store).filter((name) => {
+    const id = /^\.(?:partial|deleted|import)-(.*)$/.exec(name)?.[1];
+    return id !== undefined && isUuid(id) && !isWorkedOn(id);
+  });
   for (const name of leftovers) await removeTree(join(store.directory, name));
   return leftovers;
 }

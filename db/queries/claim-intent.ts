@@ -20,6 +20,7 @@ export interface ClaimedRow {
   readonly leaseEpoch: number;
   readonly attempts: number;
   readonly params: IntentParams;
+  readonly requestedBy: string;
   /** Past `not_after` by the database's clock. */
   readonly expired: boolean;
   readonly cancelRequested: boolean;
@@ -65,7 +66,7 @@ export async function claimIntent(sql: AgentSql, hostId: string, instance: strin
 /** The select behind `with … claimed`: the claimed intents with workload, snapshot, and what an undo takes back. */
 export function claimedRows(sql: AgentSql) {
   return sql`
-    select c.id, c.kind, c.state, c.lease_epoch::float8 as "leaseEpoch", c.attempts, c.params,
+    select c.id, c.kind, c.state, c.lease_epoch::float8 as "leaseEpoch", c.attempts, c.params, c.requested_by as "requestedBy",
       coalesce(c.not_after < now(), false) as expired, c.cancel_requested_at is not null as "cancelRequested",
       c.workload_id as "workloadId", w.version as "workloadVersion", w.config, c.snapshot_id as "snapshotId", c.undo_of as "undoOf",
       (select coalesce(max(e.seq), 0) from intent_events e where e.intent_id = c.id) as "lastSeq",

@@ -13,9 +13,10 @@ export async function registerSnapshot(sql: AgentSql, holder: Holder, snapshot: 
       where id = ${holder.intentId} and host_id = ${holder.hostId} and lease_epoch = ${holder.leaseEpoch}
       for share
     ), added as (
-      insert into snapshots (id, workload_id, host_id, intent_id, kind, manifest_sha256, image, image_id, captured_at, protected_until)
+      insert into snapshots (id, workload_id, host_id, intent_id, kind, manifest_sha256, image, image_id, captured_at, protected_until, origin)
       select ${snapshot.id}, held.workload_id, held.host_id, held.id, ${snapshot.kind}, ${snapshot.manifestSha256}, ${snapshot.image},
-        ${snapshot.imageId}, ${snapshot.capturedAt}::text::timestamptz, ${snapshot.protectedUntil}::text::timestamptz
+        ${snapshot.imageId}, ${snapshot.capturedAt}::text::timestamptz, ${snapshot.protectedUntil}::text::timestamptz,
+        ${originText(snapshot)}::text::jsonb
       from held
       on conflict (id) do nothing
     )
@@ -23,8 +24,28 @@ export async function registerSnapshot(sql: AgentSql, holder: Holder, snapshot: 
   return rows[0]?.held === true;
 }
 
-/** The archives of a snapshot that `registerSnapshot` made known. */
-export async function registerSnapshotVolumes(sql: AgentSql, holder: Holder, snapshot: SnapshotRecord): Promise<void> {
+/**
+ * The same for a snapshot that was imported at the host's own command line, without an intent. Row-level security holds it to workloads
+ * of this host; the audit row is written by the database itself.
+ */
+export async function registerImport(sql: AgentSql, hostId: string, snapshot: SnapshotRecord): Promise<void> {
+  await sql`
+    insert into snapshots (id, workload_id, host_id, intent_id, kind, manifest_sha256, image, image_id, captured_at, origin)
+    values (${snapshot.id}, ${snapshot.workloadId}, ${hostId}, ${snapshot.intentId}, 'imported', ${snapshot.manifestSha256},
+      ${snapshot.image}, ${snapshot.imageId}, ${snapshot.capturedAt}::text::timestamptz, ${originText(snapshot)}::text::jsonb)
+    on conflict (id) do nothing`;
+}
+
+function originText({ origin }: SnapshotRecord): string | null {
+  return origin === undefined ? null : jsonText(origin);
+}
+
+/** The archives of a snapshot that `registerSnapshot` or `registerImport` made known. */
+export async function registerSnapshotVolumes(
+  sql: AgentSql,
+  holder: Pick<Holder, 'hostId' | 'intentId'>,
+  snapshot: SnapshotRecord,
+): Promise<void> {
   await sql`
     insert into snapshot_volumes (snapshot_id, host_id, name, scope, archive_sha256, archive_bytes, content_bytes, entries, skipped)
     select s.id, s.host_id, volume.name, volume.scope, volume."archiveSha256", volume."archiveBytes", volume."contentBytes",

@@ -1,4 +1,5 @@
 import { bigint, integer, jsonb, pgTable, text, timestamp, uuid } from 'drizzle-orm/pg-core';
+import type { ImportParams } from '../import-params.ts';
 import type { IntentKind, IntentState } from '../intent-state.ts';
 import type { IntentResult, Outcome, Progress } from '../results.ts';
 import { hosts } from './hosts.ts';
@@ -8,6 +9,9 @@ import { workloads } from './workloads.ts';
 export interface IntentParams {
   /** deploy: an image reference that replaces the configured one for this deploy. */
   readonly reference?: string;
+  /** import: archives in the host's own import directory, and how they are read. */
+  readonly archives?: ImportParams['archives'];
+  readonly policy?: ImportParams['policy'];
 }
 
 /** A row asking a host to do one thing. Its state is a cache of the host's journal. */

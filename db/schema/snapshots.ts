@@ -1,5 +1,5 @@
-import { pgTable, text, timestamp, uuid } from 'drizzle-orm/pg-core';
-import type { SnapshotKind } from '../results.ts';
+import { jsonb, pgTable, text, timestamp, uuid } from 'drizzle-orm/pg-core';
+import type { SnapshotKind, SnapshotOrigin } from '../results.ts';
 import { hosts } from './hosts.ts';
 import { workloads } from './workloads.ts';
 
@@ -23,6 +23,8 @@ export const snapshots = pgTable('snapshots', {
   capturedAt: timestamp('captured_at', { withTimezone: true }).notNull(),
   /** Until then it is the last copy of a previous state and cannot be deleted. */
   protectedUntil: timestamp('protected_until', { withTimezone: true }),
+  /** Of an imported snapshot: which archives, whose decision, which policy. */
+  origin: jsonb('origin').$type<SnapshotOrigin>(),
   createdAt: timestamp('created_at', { withTimezone: true }).notNull().defaultNow(),
   deletedAt: timestamp('deleted_at', { withTimezone: true }),
 });

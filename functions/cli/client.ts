@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { captureCommand } from './client/capture.ts';
 import { deployCommand } from './client/deploy.ts';
 import { hostsCommand } from './client/hosts.ts';
+import { importCommand } from './client/import.ts';
 import { cancelCommand, intentsCommand, waitCommand } from './client/intents.ts';
 import { planCommand } from './client/plan.ts';
 import { restoreCommand } from './client/restore.ts';
@@ -19,6 +20,7 @@ const COMMANDS = [
   tokensCommand,
   deployCommand,
   captureCommand,
+  importCommand,
   planCommand,
   restoreCommand,
   undoCommand,

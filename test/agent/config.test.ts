@@ -14,6 +14,7 @@ describe('configuration', () => {
       dockerHost: undefined,
       databaseUrl: undefined,
       hostId: undefined,
+      importDirectory: undefined,
       logLevel: 'info',
     });
     const file = {

@@ -61,6 +61,7 @@ export const en = {
     undo: 'Undo',
     verify: 'Verification',
     delete: 'Deletion',
+    import: 'Import',
   },
   states: {
     pending: 'Waiting for the host',
@@ -104,6 +105,7 @@ export const en = {
     register: 'Register the snapshot',
     deploy: 'Bring the containers up',
     delete: 'Delete',
+    import: 'Import the archives',
   },
   stepStates: {
     waiting: 'waiting',

@@ -65,6 +65,7 @@ export const ru: Dictionary = {
     undo: 'Отмена восстановления',
     verify: 'Сверка снимка',
     delete: 'Удаление снимка',
+    import: 'Импорт',
   },
   states: {
     pending: 'Ждёт хоста',
@@ -108,6 +109,7 @@ export const ru: Dictionary = {
     register: 'Внести снимок в список',
     deploy: 'Запустить контейнеры',
     delete: 'Удалить',
+    import: 'Импортировать архивы',
   },
   stepStates: {
     waiting: 'ожидает',
