@@ -1,5 +1,6 @@
 /** The control plane's configuration from its environment; the same names on Node and Workers. */
 import { RefloatError } from '../db/errors.ts';
+import { type OidcConfig, readOidcConfig } from './auth/oidc-config.ts';
 import { type RateLimits, readRateLimits } from './rate-limits.ts';
 
 export interface ServerConfig {
@@ -11,6 +12,7 @@ export interface ServerConfig {
   readonly rateLimits: RateLimits;
   /** Proxies of our own in front, whose X-Forwarded-For is believed. */
   readonly trustedProxies: number;
+  readonly oidc: OidcConfig | undefined;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -31,6 +33,7 @@ export function readServerConfig(env: Environment, fallback?: { readonly signing
     signingKeys,
     publicOrigin,
     issuer: publicOrigin ?? LOCAL_ISSUER,
+    oidc: readOidcConfig(env),
     agentDatabaseUrl: env['REFLOAT_AGENT_DATABASE_URL'] || env['REFLOAT_DATABASE_URL'] || undefined,
     rateLimits: readRateLimits(env['REFLOAT_RATE_LIMITS']),
     trustedProxies: proxiesOf(env['REFLOAT_TRUSTED_PROXIES']),

@@ -2,6 +2,7 @@
 import type { Context } from 'hono';
 import type { Db } from '../db/client.ts';
 import type { KeySet } from './auth/key-set.ts';
+import type { OidcClient } from './auth/oidc.ts';
 import type { Principal } from './auth/principal.ts';
 import type { RateClass, RateLimits } from './rate-limits.ts';
 
@@ -14,6 +15,8 @@ export interface AppDeps {
   readonly publicOrigin: string | undefined;
   /** Database URL that enrolled agents get, with their own login put in; undefined: enrollment is refused. */
   readonly agentDatabaseUrl: string | undefined;
+  /** Where people can sign in beside passkeys and links; undefined: nowhere. */
+  readonly oidc: OidcClient | undefined;
   readonly now: () => Date;
   readonly rateLimits: RateLimits;
   /** Address of the client, as far as it can be known; see client-address.ts. */

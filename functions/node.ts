@@ -15,6 +15,7 @@ import { connect } from '../db/client.ts';
 import { RefloatError } from '../db/errors.ts';
 import { createApp } from './app.ts';
 import { readKeySet } from './auth/key-set.ts';
+import { oidcClient } from './auth/oidc.ts';
 import { clientAddress } from './client-address.ts';
 import type { ServerConfig } from './config.ts';
 import type { AppContext, AppDeps } from './deps.ts';
@@ -58,6 +59,7 @@ export async function startNodeServer({
     issuer: config.issuer,
     publicOrigin: config.publicOrigin,
     agentDatabaseUrl: config.agentDatabaseUrl,
+    oidc: config.oidc === undefined ? undefined : oidcClient(config.oidc, now),
     now,
     rateLimits: config.rateLimits,
     clientAddress: (context) =>

@@ -6,6 +6,7 @@ import { type Connection, connect } from '../db/client.ts';
 import { scrub } from '../db/scrub.ts';
 import { type App, createApp } from './app.ts';
 import { readKeySet } from './auth/key-set.ts';
+import { oidcClient } from './auth/oidc.ts';
 import { clientAddress } from './client-address.ts';
 import { readServerConfig } from './config.ts';
 import type { AppDeps } from './deps.ts';
@@ -52,6 +53,7 @@ async function build(env: WorkerEnv): Promise<App> {
     publicOrigin: config.publicOrigin,
     // Hyperdrive's own address is of no use to agents.
     agentDatabaseUrl: texts['REFLOAT_AGENT_DATABASE_URL'],
+    oidc: config.oidc === undefined ? undefined : oidcClient(config.oidc, () => new Date()),
     now: () => new Date(),
     log: writeLog,
     afterResponse: (context, work) => context.executionCtx.waitUntil(work),

@@ -3,7 +3,7 @@ import { RefloatError } from '../../db/errors.ts';
 import type { AppContext, AppDeps } from '../deps.ts';
 
 /** Scheme, host and port that people use: REFLOAT_PUBLIC_URL, or the address of this request. */
-function ownOrigin(c: AppContext, deps: AppDeps): string {
+export function ownOrigin(c: AppContext, deps: AppDeps): string {
   return deps.publicOrigin ?? new URL(c.req.url).origin;
 }
 

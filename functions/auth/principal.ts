@@ -78,7 +78,7 @@ export function requireFreshProof(principal: Principal): void {
   throw new RefloatError('FRESH_PROOF_REQUIRED', 'this needs a proof of the last five minutes that it is you', {
     hint:
       principal.managedBy === 'oidc'
-        ? 'Sign in again: POST /api/session/oidc with {"purpose":"proof"}, or the console.'
+        ? 'Sign in again at your issuer: POST /api/session/proof/oidc, or the console.'
         : 'Use a passkey: POST /api/session/proof, or the console. Without one, open a new sign-in link: refloat admin invite, on the server.',
     details: { proofs: principal.managedBy === 'oidc' ? ['oidc'] : ['passkey', 'link'] },
   });

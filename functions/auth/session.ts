@@ -13,6 +13,7 @@ import { confirmSession } from '../../db/queries/confirm-session.ts';
 import { findSession, type SessionFacts } from '../../db/queries/find-session.ts';
 import { insertAudit } from '../../db/queries/insert-audit.ts';
 import { insertSession } from '../../db/queries/insert-session.ts';
+import { proveSession } from '../../db/queries/prove-session.ts';
 import { revokeSession } from '../../db/queries/revoke-session.ts';
 import { rotateSession } from '../../db/queries/rotate-session.ts';
 import type { ProofKind } from '../../db/schema/sessions.ts';
@@ -63,7 +64,7 @@ export async function beginSession(
     personId,
     jti,
     proofKind: proof.kind,
-    proofAt: proofTime(proof.at),
+    proofAt: proof.at === null ? null : proofTime(proof.at),
     userAgent: (userAgent ?? '').replaceAll(/[^\x20-\x7e]/g, '').slice(0, USER_AGENT_CHARS),
     expiresAt,
   });
@@ -71,8 +72,7 @@ export async function beginSession(
 }
 
 /** By the database's clock, which decides what is fresh; never in its future. */
-function proofTime(at: 'now' | Date | null): SQL | null {
-  if (at === null) return null;
+function proofTime(at: 'now' | Date): SQL {
   return at === 'now' ? sql`now()` : sql`least(${at.toISOString()}::timestamptz, now())`;
 }
 
@@ -138,6 +138,24 @@ async function keepUp(c: AppContext, deps: AppDeps, session: SessionFacts, shown
   const to = newId();
   if (await rotateSession(db, id, { from: jti, shown, to }))
     sendCookie(c, await mint(deps, { id, jti: to, personId, expiresAt }));
+}
+
+/**
+ * The person has proved again who they are: the session has a fresh proof, and a new cookie, so that a copy of the old one
+ * gains nothing. Returns its JWT for `sendCookie`, when the transaction has committed; undefined if this request has
+ * exchanged the cookie already.
+ */
+export async function prove(
+  c: AppContext,
+  deps: AppDeps,
+  db: Queryable,
+  { id, personId, expiresAt }: { readonly id: string; readonly personId: string; readonly expiresAt: Date },
+  proof: { readonly kind: ProofKind; readonly at: 'now' | Date },
+): Promise<string | undefined> {
+  // A second exchange in one request would leave the browser's own cookie neither the present nor the previous one.
+  const to = c.get('newSession') === undefined ? newId() : undefined;
+  await proveSession(db, id, { kind: proof.kind, at: proofTime(proof.at) }, to);
+  return to === undefined ? undefined : mint(deps, { id, jti: to, personId, expiresAt });
 }
 
 /** The cookie goes out with the answer, whatever that is. */

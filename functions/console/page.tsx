@@ -2,7 +2,8 @@
 import { CONSOLE_VERSION } from './client.gen.ts';
 import { DICTIONARIES, LANGUAGE_NAMES, LANGUAGES, type Language } from './i18n/languages.ts';
 
-export function Page({ language }: { readonly language: Language }) {
+/** @param path of the page, which the language switch comes back to */
+export function Page({ language, path }: { readonly language: Language; readonly path: string }) {
   const t = DICTIONARIES[language];
   return (
     <html lang={language}>
@@ -30,7 +31,7 @@ export function Page({ language }: { readonly language: Language }) {
             <nav class="languages" aria-label={t.language}>
               {LANGUAGES.map((each) => (
                 <a
-                  href={`/language/${each}`}
+                  href={`/language/${each}?to=${path}`}
                   lang={each}
                   hreflang={each}
                   aria-current={each === language ? 'true' : undefined}
@@ -41,6 +42,7 @@ export function Page({ language }: { readonly language: Language }) {
             </nav>
           </div>
         </header>
+        <div id="nudge" />
         <div id="notices" role="status" aria-live="polite" />
         <div id="announcer" class="visually-hidden" role="status" aria-live="polite" />
         <main id="app" tabindex={-1}>

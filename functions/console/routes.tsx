@@ -23,6 +23,9 @@ const CONTENT_SECURITY_POLICY = [
   "require-trusted-types-for 'script'",
 ].join('; ');
 
+/** One document; its script looks at the address. */
+const PAGES = ['/', '/account', '/people'] as const;
+
 const YEAR_SECONDS = 365 * 86_400;
 
 const ASSETS = {
@@ -34,29 +37,32 @@ const ASSETS = {
 export function consoleApp(): Hono {
   const app = new Hono();
 
-  app.get('/', (c) => {
-    const language = pickLanguage(getCookie(c, LANGUAGE_COOKIE), c.req.header('accept-language'));
-    c.header('content-language', language);
-    c.header('vary', 'accept-language, cookie');
-    c.header('cache-control', 'no-store');
-    c.header('content-security-policy', CONTENT_SECURITY_POLICY);
-    c.header('x-content-type-options', 'nosniff');
-    c.header('x-frame-options', 'DENY');
-    c.header('referrer-policy', 'no-referrer');
-    c.header('cross-origin-opener-policy', 'same-origin');
-    return c.html(`<!doctype html>${(<Page language={language} />).toString()}`);
-  });
+  for (const path of PAGES) app.get(path, (c) => page(c, path));
 
   app.get('/language/:language', (c) => {
     const language = c.req.param('language');
     if (!isLanguage(language)) return c.notFound();
     setCookie(c, LANGUAGE_COOKIE, language, { path: '/', sameSite: 'Lax', httpOnly: true, maxAge: YEAR_SECONDS });
-    return c.redirect('/', 303);
+    const to = PAGES.find((path) => path === c.req.query('to')) ?? '/';
+    return c.redirect(to, 303);
   });
 
   for (const [name, { type, body }] of Object.entries(ASSETS)) app.get(`/assets/${name}`, (c) => asset(c, type, body));
 
   return app;
+}
+
+function page(c: Context, path: string): Response | Promise<Response> {
+  const language = pickLanguage(getCookie(c, LANGUAGE_COOKIE), c.req.header('accept-language'));
+  c.header('content-language', language);
+  c.header('vary', 'accept-language, cookie');
+  c.header('cache-control', 'no-store');
+  c.header('content-security-policy', CONTENT_SECURITY_POLICY);
+  c.header('x-content-type-options', 'nosniff');
+  c.header('x-frame-options', 'DENY');
+  c.header('referrer-policy', 'no-referrer');
+  c.header('cross-origin-opener-policy', 'same-origin');
+  return c.html(`<!doctype html>${(<Page language={language} path={path} />).toString()}`);
 }
 
 /** The address that the page names holds the version, so that what it answers never changes. */

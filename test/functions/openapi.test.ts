@@ -15,6 +15,7 @@ async function openapi(): Promise<{ text: string; document: Record<string, unkno
     issuer: 'urn:test',
     publicOrigin: undefined,
     agentDatabaseUrl: undefined,
+    oidc: undefined,
     now: () => new Date(),
     rateLimits: DEFAULT_RATE_LIMITS,
     clientAddress: () => 'test',

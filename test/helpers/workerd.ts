@@ -13,8 +13,11 @@ import type { TestDatabase } from './postgres.ts';
 const ROOT = path.join(import.meta.dirname, '../..');
 const START_TIMEOUT_MS = 120_000;
 
-export async function startWorkerd(database: TestDatabase): Promise<ControlPlane> {
-  const env = await controlPlaneEnv(database);
+export async function startWorkerd(
+  database: TestDatabase,
+  more: Readonly<Record<string, string>> = {},
+): Promise<ControlPlane> {
+  const env = await controlPlaneEnv(database, more);
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'refloat-test-workerd-'));
   const vars = path.join(directory, 'vars');
   fs.writeFileSync(

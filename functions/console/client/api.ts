@@ -12,7 +12,7 @@ interface ProblemBody {
 }
 
 export async function request<T>(
-  method: 'GET' | 'POST' | 'DELETE',
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE',
   path: string,
   headers: Record<string, string> = {},
   body?: unknown,

@@ -1,6 +1,6 @@
 /**
  * The danger dialog of restore and undo: says what will happen, shows what the host's own checks say, and lets go only of
- * a name that was typed in exactly.
+ * a name that was typed in exactly. Where the server wants a fresh proof, it asks for the passkey and goes on.
  *
  * Guarantees: one click, one request, however fast the clicks; while it is under way the dialog cannot be left.
  */
@@ -11,6 +11,7 @@ import { el, focusKey, ICONS, icon, show } from './dom.ts';
 import type { Model } from './model.ts';
 import { planPanel } from './plan-panel.ts';
 import { type Problem, problemBox, toProblem } from './problem.ts';
+import { proofButton, withProof } from './proof.ts';
 
 export interface Danger {
   readonly title: string;
@@ -57,14 +58,16 @@ export function openDanger(
     setBusy(true);
     show(errors);
     try {
-      const intent = await ask();
+      const intent = await withProof(model.session, ask, () => {
+        confirm.textContent = t.who.proofTitle;
+      });
       opener = undefined;
       dialog.close();
       started(intent);
     } catch (thrown) {
       setBusy(false);
       const problem = toProblem(thrown);
-      show(errors, problemBox(t, problem, otherButton(problem)));
+      show(errors, problemBox(t, problem, otherButton(problem) ?? proofButton(t, problem.code)));
       confirm.focus();
     }
   };

@@ -2,15 +2,21 @@
 import { isOver } from '../../../db/intent-state.ts';
 import type { HostAnswer, IntentAnswer, SnapshotAnswer, WorkloadAnswer } from '../../cli/client/wire.ts';
 import { DICTIONARIES, isLanguage } from '../i18n/languages.ts';
+import { accountPage } from './account-page.ts';
 import { request } from './api.ts';
 import { openDanger } from './confirm-dialog.ts';
 import { restoreDanger, undoDanger } from './dangers.ts';
 import { el, focusKey, show } from './dom.ts';
-import { noWorkloads, signInCard } from './empty-pages.ts';
+import { noWorkloads } from './empty-pages.ts';
 import { formatFor } from './format.ts';
 import { type Follower, followIntent } from './live.ts';
-import type { Actions, Model, Session } from './model.ts';
+import type { Actions, Model, PageContext, Session } from './model.ts';
+import { nudge } from './nudge.ts';
+import { peoplePage } from './people-page.ts';
 import { type Problem, problemBox, toProblem } from './problem.ts';
+import { proofButton } from './proof.ts';
+import { cameBackWith, signInCard } from './sign-in-card.ts';
+import { topBar } from './top-bar.ts';
 import { workloadList } from './workload-list.ts';
 import { workloadView } from './workload-view.ts';
 
@@ -28,7 +34,7 @@ const announcer = required('announcer');
 const model: Model = {
   t,
   f,
-  session: { subject: '', scopes: [] },
+  session: { subject: '', scopes: [], projects: null, person: null },
   hosts: [],
   workloads: [],
   filter: '',
@@ -164,7 +170,7 @@ async function refresh(): Promise<void> {
 
 /** The API says that this is over: signed out, or not allowed. */
 function refused(problem: Problem): void {
-  if (problem.status === 401) signInNeeded(t.signInExpired);
+  if (problem.status === 401) signInNeeded(t.who.signInExpired);
   else show(notices, problemBox(t, problem));
 }
 
@@ -185,7 +191,7 @@ function notify(thrown: unknown): void {
     return;
   }
   const dismiss = el('button', { type: 'button', class: 'button small', click: () => show(notices) }, t.dismiss);
-  show(notices, problemBox(t, problem, dismiss));
+  show(notices, problemBox(t, problem, proofButton(t, problem.code) ?? dismiss));
   if (problem.intentId !== undefined) void refresh();
 }
 
@@ -225,6 +231,8 @@ function showIntent(intentId: string): void {
   void request<IntentAnswer>('GET', `/api/intents/${intentId}`).then(accepted).catch(notify);
 }
 
+const isHome = (): boolean => location.pathname === '/';
+
 async function signOut(): Promise<void> {
   await request('DELETE', '/api/session').catch(notify);
   location.reload();
@@ -240,16 +248,23 @@ async function start(): Promise<void> {
     show(app, el('div', { class: 'empty big' }, problemBox(t, problem, again)));
     return;
   }
-  show(
-    account,
-    el('span', { class: 'muted account-name' }, t.signedInAs(model.session.subject)),
-    el('button', { type: 'button', class: 'button small', click: () => void signOut() }, t.signOut),
-  );
-  await refresh();
+  const page: PageContext = { t, f, session: model.session, app, notify };
+  show(account, ...topBar(page, () => void signOut()));
+  const cameBack = cameBackWith();
+  const other =
+    location.pathname === '/account' ? accountPage : location.pathname === '/people' ? peoplePage : undefined;
+  if (other !== undefined) await other(page).catch(notify);
+  else {
+    void nudge(page).catch(notify);
+    await refresh();
+  }
+  if (cameBack !== undefined) notify(cameBack);
 }
 
-window.addEventListener('hashchange', () => void refresh());
+window.addEventListener('hashchange', () => {
+  if (isHome()) void refresh();
+});
 document.addEventListener('visibilitychange', () => {
-  if (document.visibilityState === 'visible' && model.session.subject !== '') void refresh();
+  if (document.visibilityState === 'visible' && model.session.subject !== '' && isHome()) void refresh();
 });
 void start();

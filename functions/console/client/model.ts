@@ -1,4 +1,5 @@
 /** What the console knows, and the words that it says it in. */
+import type { Role } from '../../../db/roles.ts';
 import type { HostAnswer, IntentAnswer, SnapshotAnswer, WorkloadAnswer } from '../../cli/client/wire.ts';
 import type { Dictionary } from '../i18n/en.ts';
 import type { Format } from './format.ts';
@@ -7,6 +8,23 @@ import type { LiveIntent } from './live.ts';
 export interface Session {
   readonly subject: string;
   readonly scopes: readonly string[];
+  /** Names of the projects that it is limited to. */
+  readonly projects: readonly string[] | null;
+  readonly person: {
+    readonly role: Role;
+    /** `oidc`: proofs are given at the issuer. */
+    readonly managedBy: 'admin' | 'oidc';
+    readonly proof: { readonly kind: 'link' | 'passkey' | 'oidc' };
+  } | null;
+}
+
+/** What a page beside the one of workloads is drawn with. */
+export interface PageContext {
+  readonly t: Dictionary;
+  readonly f: Format;
+  readonly session: Session;
+  readonly app: HTMLElement;
+  notify(thrown: unknown): void;
 }
 
 export interface Model {
@@ -35,7 +53,7 @@ export interface Actions {
 }
 
 /** Whether the signed-in person may do it; the server decides again. */
-export function may(model: Model, scope: string): boolean {
+export function may(model: Pick<Model, 'session'>, scope: string): boolean {
   return model.session.scopes.includes(scope);
 }
 

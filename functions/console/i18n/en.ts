@@ -3,7 +3,10 @@ const ONE_OTHER = new Intl.PluralRules('en');
 const count = (n: number, one: string, other: string) =>
   `${n.toLocaleString('en')} ${ONE_OTHER.select(n) === 'one' ? one : other}`;
 
+import { peopleEn } from './people-en.ts';
+
 export const en = {
+  who: peopleEn,
   title: 'Refloat',
   tagline: 'Snapshots and restores of Docker workloads',
   language: 'Language',
@@ -15,10 +18,6 @@ export const en = {
   dismiss: 'Dismiss',
   signedInAs: (name: string) => `Signed in as ${name}`,
   signOut: 'Sign out',
-  signInTitle: 'Sign in to go on',
-  signInText: 'Open a one-time sign-in link. The server prints one when it starts.',
-  signInCommand: 'On the server, this makes another:',
-  signInExpired: 'Your session has ended.',
   offline: 'The server does not answer. What hosts are doing goes on without it.',
   workloads: 'Workloads',
   filter: 'Filter workloads',
@@ -174,7 +173,33 @@ export const en = {
   hint: 'What to do',
   problemOther: 'That did not work',
   problems: {
-    UNAUTHENTICATED: { title: 'You are not signed in', hint: 'Open a sign-in link.' },
+    UNAUTHENTICATED: { title: 'You are not signed in', hint: 'Sign in again.' },
+    FRESH_PROOF_REQUIRED: {
+      title: 'Confirm that it is you',
+      hint: 'Sign in at your issuer again; you come back here.',
+    },
+    PASSKEY_NOT_FOUND: {
+      title: 'Confirm that it is you',
+      hint: 'You have no passkey yet. Open a new sign-in link (refloat admin invite, on the server): that counts for five minutes, and you can add a passkey.',
+    },
+    PASSKEY_CANCELLED: { title: 'The passkey was not used', hint: 'Try again, or use another passkey.' },
+    PASSKEY_INVALID: {
+      title: 'This passkey does not count here',
+      hint: 'Use another one, or open a new sign-in link.',
+    },
+    PASSKEYS_UNAVAILABLE: {
+      title: 'No passkeys at this address',
+      hint: 'Open the console by its name, not by a number.',
+    },
+    CHALLENGE_INVALID: { title: 'This attempt to sign in is over', hint: 'Begin again.' },
+    OIDC_FAILED: {
+      title: 'Signing in at the issuer did not work',
+      hint: 'Begin again. If it stays so, see the log of the server.',
+    },
+    OIDC_UNAVAILABLE: { title: 'The issuer does not answer', hint: 'Try again later, or sign in another way.' },
+    NO_ROLE: { title: 'Your account has no role here', hint: 'Ask an administrator.' },
+    LAST_ADMIN: { title: 'That is the last administrator', hint: 'Make another person admin first.' },
+    NAME_TAKEN: { title: 'This name is taken', hint: 'Choose another one.' },
     FORBIDDEN: { title: 'You are not allowed to do this', hint: 'Ask an administrator for the right to it.' },
     INTENT_UNDER_WAY: {
       title: 'Something else is under way on this workload',

@@ -1,4 +1,5 @@
 import type { Dictionary } from './en.ts';
+import { peopleRu } from './people-ru.ts';
 
 const RULES = new Intl.PluralRules('ru');
 const count = (n: number, one: string, few: string, many: string) => {
@@ -8,6 +9,7 @@ const count = (n: number, one: string, few: string, many: string) => {
 
 /** Russian. */
 export const ru: Dictionary = {
+  who: peopleRu,
   title: 'Refloat',
   tagline: 'Снимки и восстановление данных Docker-нагрузок',
   language: 'Язык',
@@ -19,10 +21,6 @@ export const ru: Dictionary = {
   dismiss: 'Скрыть',
   signedInAs: (name) => `Вы вошли как ${name}`,
   signOut: 'Выйти',
-  signInTitle: 'Войдите, чтобы продолжить',
-  signInText: 'Откройте одноразовую ссылку для входа. Сервер печатает её при запуске.',
-  signInCommand: 'Новую можно получить на сервере:',
-  signInExpired: 'Сеанс завершён.',
   offline: 'Сервер не отвечает. Начатое на хостах продолжается и без него.',
   workloads: 'Нагрузки',
   filter: 'Поиск по нагрузкам',
@@ -177,7 +175,33 @@ export const ru: Dictionary = {
   hint: 'Что делать',
   problemOther: 'Не получилось',
   problems: {
-    UNAUTHENTICATED: { title: 'Вы не вошли', hint: 'Откройте ссылку для входа.' },
+    UNAUTHENTICATED: { title: 'Вы не вошли', hint: 'Войдите снова.' },
+    FRESH_PROOF_REQUIRED: {
+      title: 'Подтвердите, что это вы',
+      hint: 'Войдите у провайдера ещё раз; вы вернётесь сюда.',
+    },
+    PASSKEY_NOT_FOUND: {
+      title: 'Подтвердите, что это вы',
+      hint: 'Ключа доступа у вас пока нет. Откройте новую ссылку для входа (refloat admin invite на сервере): она действует как подтверждение пять минут, и можно добавить ключ.',
+    },
+    PASSKEY_CANCELLED: { title: 'Ключ доступа не использован', hint: 'Попробуйте ещё раз или возьмите другой ключ.' },
+    PASSKEY_INVALID: {
+      title: 'Этот ключ доступа здесь не подходит',
+      hint: 'Возьмите другой или откройте новую ссылку для входа.',
+    },
+    PASSKEYS_UNAVAILABLE: {
+      title: 'По этому адресу ключей доступа нет',
+      hint: 'Откройте консоль по имени, а не по номеру.',
+    },
+    CHALLENGE_INVALID: { title: 'Эта попытка входа завершена', hint: 'Начните сначала.' },
+    OIDC_FAILED: {
+      title: 'Войти через провайдера не удалось',
+      hint: 'Начните сначала. Если не помогает, посмотрите журнал сервера.',
+    },
+    OIDC_UNAVAILABLE: { title: 'Провайдер не отвечает', hint: 'Попробуйте позже или войдите иначе.' },
+    NO_ROLE: { title: 'У вашей учётной записи нет роли здесь', hint: 'Обратитесь к администратору.' },
+    LAST_ADMIN: { title: 'Это последний администратор', hint: 'Сначала назначьте другого.' },
+    NAME_TAKEN: { title: 'Это имя занято', hint: 'Выберите другое.' },
     FORBIDDEN: { title: 'У вас нет на это прав', hint: 'Попросите администратора дать вам право на это.' },
     INTENT_UNDER_WAY: {
       title: 'С этой нагрузкой уже что-то делается',
