@@ -60,7 +60,9 @@ async function isSettled(deps: AgentDeps, spool: Spool, row: ClaimedRow, hostId:
   const recorded = state?.outcome ?? null;
   if (!spool.isDelivered && spool.outcome !== null && (recorded === null || recorded.state === spool.outcome.state))
     return true;
-  if (row.state === 'stuck' && (damage !== null || recorded?.state === 'stuck')) return true;
+  // Damaged, recorded as stuck, or without an outcome: the disk took no more records.
+  const isStuck = damage !== null || recorded?.state === 'stuck' || (state !== null && recorded === null);
+  if (row.state === 'stuck' && isStuck) return true;
   if (row.state === 'stuck' && recorded === null) return await settleRepaired(deps, spool, row, hostId);
   if (state === null || recorded === null) return false;
   // Postgres has forgotten what was delivered once (a failover, a backup put back): all of it is said again.

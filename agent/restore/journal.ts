@@ -75,9 +75,14 @@ export class Journal {
       0o600,
     );
     const journal = new Journal(path, intent.id, fd, [], now);
-    journal.append({ type: 'begin', version: JOURNAL_VERSION, intent });
-    syncDirectory(dirname(path));
-    return journal;
+    try {
+      journal.append({ type: 'begin', version: JOURNAL_VERSION, intent });
+      syncDirectory(dirname(path));
+      return journal;
+    } catch (error) {
+      journal.close();
+      throw error;
+    }
   }
 
   /**

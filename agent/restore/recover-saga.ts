@@ -11,9 +11,15 @@ import type { ProbeResult, Saga } from './saga.ts';
 
 /**
  * Brings an unfinished intent to its outcome. Idempotent: a crash in the middle leaves a journal that it can be called on again.
+ * @param reason why it is unfinished, if this process knows; what is taken back then says so
  * @throws RefloatError `JOURNAL_DAMAGED`; `ENGINE_UNAVAILABLE` and the like are retried, then recorded as `stuck`
  */
-export async function recoverSaga<Facts>(saga: Saga<Facts>, tools: RunTools, intentId: string): Promise<Outcome> {
+export async function recoverSaga<Facts>(
+  saga: Saga<Facts>,
+  tools: RunTools,
+  intentId: string,
+  reason?: RefloatError,
+): Promise<Outcome> {
   const journal = Journal.open(journalPath(tools.deps.config.stateDir, intentId), intentId, tools.deps.now);
   const run: SagaRun<Facts> = { saga, journal, ...tools };
   try {
@@ -24,7 +30,7 @@ export async function recoverSaga<Facts>(saga: Saga<Facts>, tools: RunTools, int
       case 'roll-forward':
         return await rollForward(run);
       case 'unwind':
-        return await unwind(run, interrupted());
+        return await unwind(run, reason ?? interrupted());
       case 'stuck':
         return stuck(
           run,

@@ -1,5 +1,5 @@
 /** Begins a saga with a journal of its own, or returns what an earlier claim of the same intent came to. */
-import { toRefloatError } from '../../db/errors.ts';
+import { type RefloatError, toRefloatError } from '../../db/errors.ts';
 import type { Outcome } from '../../db/results.ts';
 import type { IntentControl } from '../claim/intent-control.ts';
 import type { WorkloadLock } from '../deploy/workload-lock.ts';
@@ -28,19 +28,41 @@ export async function runJournaled<Facts>(saga: Saga<Facts>, tools: RunTools, in
   const path = journalPath(deps.config.stateDir, intent.id);
   const known = readJournal(deps.config.stateDir, intent.id);
   if (known.damage !== null) throw known.damage;
-  if (known.state !== null) return known.state.outcome ?? recoverSaga(saga, tools, intent.id);
-  const journal = Journal.create(path, intent, deps.now);
+  if (known.state !== null) return known.state.outcome ?? recoverOrStuck(saga, tools, intent.id);
+  let journal: Journal | null = null;
   try {
+    journal = Journal.create(path, intent, deps.now);
     return await rollForward({ saga, journal, ...tools });
   } catch (thrown) {
     // The journal itself could not be written. What is on the disk decides, read again from there.
-    deps.log.error(
-      { intentId: intent.id, error: toRefloatError(thrown).toJSON() },
-      'the journal failed; recovering from the disk',
-    );
-    journal.close();
-    return await recoverSaga(saga, tools, intent.id);
+    const error = toRefloatError(thrown);
+    deps.log.error({ intentId: intent.id, error: error.toJSON() }, 'the journal failed; recovering from the disk');
+    journal?.close();
+    const { state, damage } = readJournal(deps.config.stateDir, intent.id);
+    // Without a first record nothing was done.
+    if (state === null && damage === null) throw error;
+    return await recoverOrStuck(saga, tools, intent.id, error);
   } finally {
-    journal.close();
+    journal?.close();
+  }
+}
+
+/**
+ * An intent whose journal takes no more records is not over: any other outcome might be a lie, since a later recovery decides by
+ * what is on the disk. So it is `stuck` until that says what became of it.
+ */
+async function recoverOrStuck<Facts>(
+  saga: Saga<Facts>,
+  tools: RunTools,
+  intentId: string,
+  reason?: RefloatError,
+): Promise<Outcome> {
+  try {
+    return await recoverSaga(saga, tools, intentId, reason);
+  } catch (thrown) {
+    const { deps } = tools;
+    const error = toRefloatError(thrown);
+    deps.log.error({ intentId, error: error.toJSON() }, 'the journal still fails');
+    return { state: 'stuck', result: null, error: { ...error.toJSON(), disposition: 'stuck' } };
   }
 }

@@ -26,13 +26,13 @@ export interface Verdict {
 export interface JudgeOptions {
   /** What the last process said that came to an end; null when none did. */
   readonly told: Told | null;
-  /** `stuck` is a true answer, since the cause has not gone away. */
-  readonly mayBeStuck?: boolean;
+  /** The agent says so while the cause lasts; then all that matters is that nothing was deleted. */
+  readonly isStuck?: boolean;
   /** The host started again meanwhile: Docker forgets that a container was paused. */
   readonly booted?: boolean;
 }
 
-export function judge(field: Field, { told, mayBeStuck = false, booted = false }: JudgeOptions): Verdict {
+export function judge(field: Field, { told, isStuck = false, booted = false }: JudgeOptions): Verdict {
   const violations: string[] = [];
   const version = field.version();
   for (const { container, version: saw } of field.seen)
@@ -42,8 +42,7 @@ export function judge(field: Field, { told, mayBeStuck = false, booted = false }
   for (const { path, damage } of journals) if (damage !== null) violations.push(`${path}: ${damage.message}`);
   const journal = journals.find(({ intentId }) => intentId === field.intentId)?.state ?? null;
   const outcome = journal?.outcome ?? null;
-  if (outcome?.state === 'stuck' && mayBeStuck)
-    return { violations: [...violations, ...stuckViolations(field, journal)], ended: 'stuck' };
+  if (isStuck) return { violations: [...violations, ...stuckViolations(field, journal)], ended: 'stuck' };
 
   if (version === null) violations.push(`neither old nor new: ${nearest(field)}`);
   violations.push(...outcomeViolations(field, journal, version === field.wanted, told));

@@ -42,7 +42,7 @@ export async function runDriver(
   const log = `${place.intentFile}.trace`;
   const [program = '', ...rest] = strace.length === 0 ? node : ['strace', '-o', log, ...strace, '--', ...node];
   const child = spawn(program, rest, {
-    env: { ...place.environment, ...environment },
+    env: { ...place.environment, ...environment, ...(strace.length === 0 ? {} : { REFLOAT_TORTURE_FAULT: '1' }) },
     stdio: ['ignore', 'pipe', 'pipe'],
     // A process group of its own, to see and end what it leaves behind.
     detached: true,

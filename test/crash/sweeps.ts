@@ -9,4 +9,11 @@ export const SWEEPS: readonly SweepEntry[] = [
     sample: 24,
     load: async () => (await import('./kill.ts')).kill,
   },
+  {
+    name: 'errors',
+    what: 'each system call fails at the n-th time, once and lasting, with eight errors',
+    full: 4000,
+    sample: 24,
+    load: async () => (await import('../fault/errors.ts')).errors,
+  },
 ];
