@@ -8,6 +8,8 @@ import { Spool } from './claim/spool.ts';
 import { SpooledControl } from './claim/spooled-control.ts';
 import { findDeploysToRepair, repairDeploy } from './deploy/repair-deploy.ts';
 import type { AgentDeps } from './deps.ts';
+import { removeTree } from './fs/remove-tree.ts';
+import { isUnfinished, readJournals } from './restore/journal-dir.ts';
 import { isBeingImported } from './import/import-snapshot.ts';
 import { type Recovered, recover } from './restore/recovery.ts';
 import { removeLeftovers, snapshotStore } from './snapshots/store.ts';
@@ -32,9 +34,24 @@ export async function recoverHost(deps: AgentDeps): Promise<RecoveredHost> {
     const repaired = await repairDeploys(deps);
     const store = snapshotStore(deps.config.stateDir);
     await removeLeftovers(store, (id) => isBeingImported(store, id));
+    await removeUnknownSnapshots(deps);
     return { intents, repaired };
   } finally {
     for (const spool of spools.values()) spool.close();
+  }
+}
+
+/**
+ * Pre-restore snapshots that were published by a restore whose outcome does not name them: the disk failed in between, and refused
+ * their removal, too. Nobody was ever told of them.
+ */
+async function removeUnknownSnapshots(deps: AgentDeps): Promise<void> {
+  const store = snapshotStore(deps.config.stateDir);
+  for (const { state } of readJournals(deps.config.stateDir)) {
+    if (state === null || isUnfinished(state)) continue;
+    const id = state.facts.get('preRestoreSnapshotId');
+    if (typeof id !== 'string' || state.outcome?.result?.preRestoreSnapshotId === id) continue;
+    await removeTree(store.directoryOf(id));
   }
 }
 

@@ -172,20 +172,27 @@ export function removeFileDurably(path: string): void {
   syncDirectory(dirname(path));
 }
 
-/** What a path is, apart from its name: device and inode. Plain JSON, so that the journal can hold it. */
+/**
+ * What a path is, apart from its name, on whatever device it is mounted from: inode and moment of birth. A device's number may be
+ * another one after the host has started again, so it counts only where a file system keeps no births. Plain JSON, so that the
+ * journal can hold it.
+ */
 export interface Identity {
   readonly dev: string;
   readonly ino: string;
+  /** Nanoseconds since 1970; `0` where the file system does not know. */
+  readonly born: string;
 }
 
 /** The identity of what lies at a path (a symbolic link is not followed), or null. */
 export function identify(path: string | Buffer): Identity | null {
   const stat = lstatSync(path, { throwIfNoEntry: false, bigint: true });
-  return stat === undefined ? null : { dev: String(stat.dev), ino: String(stat.ino) };
+  return stat === undefined ? null : { dev: String(stat.dev), ino: String(stat.ino), born: String(stat.birthtimeNs) };
 }
 
 export function sameIdentity(a: Identity | null, b: Identity | null): boolean {
-  return a !== null && b !== null && a.dev === b.dev && a.ino === b.ino;
+  if (a === null || b === null || a.ino !== b.ino || a.born !== b.born) return false;
+  return a.born !== '0' || a.dev === b.dev;
 }
 
 /** `lstat`, or null if there is nothing. */

@@ -101,6 +101,8 @@ export async function createSnapshot(options: CreateSnapshotOptions): Promise<Cr
   } catch (error) {
     // What was being written is thrown away, never repaired; if that fails too, the agent's start removes it.
     await removeTree(partial).catch(() => undefined);
+    // Published, and not known to be durable: nobody is told of it, so nobody would ever remove it.
+    await removeTree(path).catch(() => undefined);
     throw error;
   }
   return describe(options, path);

@@ -43,10 +43,11 @@ export interface BundleOptions {
  * @throws Error when a text to change is not there exactly once
  */
 export async function bundle(directory: string, options: BundleOptions = {}): Promise<string> {
-  const changes = [SHORT_PAUSES, SMALL_CHILD, ...(options.changes ?? [])];
+  const { entry = 'test/crash/driver.ts' } = options;
+  const changes = [SHORT_PAUSES, ...(options.entry === undefined ? [SMALL_CHILD] : []), ...(options.changes ?? [])];
   await build({
     entryPoints: {
-      program: join(ROOT, options.entry ?? 'test/crash/driver.ts'),
+      program: join(ROOT, entry),
       child: join(ROOT, 'agent/archive/child-main.ts'),
     },
     outdir: directory,

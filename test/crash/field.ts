@@ -58,7 +58,7 @@ export interface FieldOptions {
   readonly scenario: Scenario;
   /** Slot's scratch. */
   readonly directory: string;
-  /** Where the host's state and volumes lie, if not below `directory`. */
+  /** Where the host's state and volumes lie, on a disk that may lose power; else they are below `directory`. */
   readonly hostRoot?: string;
   /** The bundled driver. */
   readonly program: string;
@@ -87,6 +87,7 @@ export class Field {
   /** Intents whose journals are there from the beginning. */
   readonly earlier: readonly string[];
   seen: Seen[] = [];
+  readonly #onDisk: boolean;
   readonly #golden: string;
   readonly #trees: Record<Version, TreeSnapshot[]> = { one: [], two: [] };
   #containers: readonly DaemonContainer[] = [];
@@ -96,6 +97,7 @@ export class Field {
     this.scenario = scenario;
     this.program = program;
     this.hostRoot = hostRoot ?? join(directory, `host-${scenario}`);
+    this.#onDisk = hostRoot !== undefined;
     this.stateDir = join(this.hostRoot, 'state');
     this.volumeBase = join(this.hostRoot, 'srv');
     this.live = volumes.map((scope, index) =>
@@ -151,6 +153,8 @@ export class Field {
       this.hostRoot,
       this.#golden,
     ]);
+    // What the host held before is on the disk, as it is after a few seconds.
+    if (this.#onDisk) execFileSync('sync', ['-f', this.hostRoot]);
     this.daemon.load(this.#containers);
     this.seen = [];
   }
@@ -193,13 +197,23 @@ export class Field {
 
   async close(): Promise<void> {
     await this.daemon.close();
+    this.unmountVolume();
+  }
+
+  /** The first volume of the scenario `mount`: a file system of its own, or, on a disk that loses power, one within that. */
+  mountVolume(): void {
+    if (!SCENARIOS[this.scenario].mountPoint) return;
+    const [live = ''] = this.live;
+    execFileSync('mount', this.#onDisk ? ['--bind', live, live] : ['-t', 'tmpfs', '-o', 'size=32m', 'tmpfs', live]);
+  }
+
+  unmountVolume(): void {
     if (SCENARIOS[this.scenario].mountPoint) execFileSync('umount', ['-l', this.live[0] ?? '']);
   }
 
   async #prepare(): Promise<void> {
     for (const directory of [this.stateDir, ...this.live]) mkdirSync(directory, { recursive: true });
-    if (SCENARIOS[this.scenario].mountPoint)
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=32m', 'tmpfs', this.live[0] ?? '']);
+    this.mountVolume();
     await this.#deploy();
     const snapshots = { one: '', two: '' };
     // The one that a case begins with last.

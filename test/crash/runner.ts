@@ -3,11 +3,10 @@
  *
  * Guarantees: a case that throws, ends its slot or does not end in time is a violation; so is a full run with too few faults.
  */
-import { type ChildProcess, execFileSync, fork } from 'node:child_process';
+import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { mountsWithin, readMounts } from '../../agent/fs/mounts.ts';
 import type { FromSlot, ToSlot } from './slot.ts';
 import type { CaseResult, SweepEntry } from './sweep.ts';
 
@@ -70,15 +69,9 @@ export async function runSweep(entry: SweepEntry, options: RunOptions): Promise<
       }),
     );
   } finally {
-    unmountBelow(scratch);
     rmSync(scratch, { recursive: true, force: true });
   }
   return tally.summary((performance.now() - began) / 1000);
-}
-
-/** What a slot that was killed has left mounted. */
-function unmountBelow(directory: string): void {
-  for (const { mountPoint } of mountsWithin(readMounts(), directory)) execFileSync('umount', ['-l', mountPoint]);
 }
 
 class Tally {
@@ -137,7 +130,10 @@ class SlotProcess {
 
   static async open(sweep: string, index: number, seed: string, directory: string): Promise<SlotProcess> {
     const child = fork(join(import.meta.dirname, 'slot.ts'), [], {
-      execArgv: ['--import', import.meta.resolve('tsx')],
+      // A mount namespace of its own: a file system that is to lose power must not live on in somebody else's, and all mounts end
+      // with the slot, however that ends.
+      execPath: 'unshare',
+      execArgv: ['--mount', '--propagation', 'private', process.execPath, '--import', import.meta.resolve('tsx')],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     const slot = new SlotProcess(child);

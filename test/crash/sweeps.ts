@@ -16,4 +16,11 @@ export const SWEEPS: readonly SweepEntry[] = [
     sample: 24,
     load: async () => (await import('../fault/errors.ts')).errors,
   },
+  {
+    name: 'power',
+    what: 'power lost before the n-th change of the disk, on ext4 and xfs, and again while recovering',
+    full: 5000,
+    sample: 40,
+    load: async () => (await import('../fault/power.ts')).power,
+  },
 ];

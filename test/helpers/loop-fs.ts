@@ -8,6 +8,10 @@ import koffi from 'koffi';
 export interface LoopFileSystem {
   readonly path: string;
   unmount(): void;
+  /** Everything that did not reach the disk is gone, the log's unwritten part too; nothing works there until it is mounted again. */
+  shutDown(): void;
+  /** Mounts it again after `shutDown`, when nobody uses it any more. */
+  remount(): void;
   /**
    * What a power cut does: everything that did not reach the disk is gone, the log's unwritten part too. Mounted again when
    * it returns. `beforeUnmount` must end whatever still uses the file system.
@@ -45,9 +49,15 @@ const MAKE: Readonly<Record<string, readonly string[]>> = {
   btrfs: ['mkfs.btrfs', '-q', '-f'],
 };
 
-function attach(image: string, options: LoopOptions): string {
+/** The device goes away with the mount, also when the process is killed and its mount namespace ends. */
+function mountImage(image: string, path: string, options: LoopOptions): void {
   const direct = options.directIo === true ? ['--direct-io=on'] : [];
-  return execFileSync('losetup', ['--find', '--show', ...direct, image], { encoding: 'utf8' }).trim();
+  const device = execFileSync('losetup', ['--find', '--show', ...direct, image], { encoding: 'utf8' }).trim();
+  try {
+    execFileSync('mount', [device, path]);
+  } finally {
+    execFileSync('losetup', ['-d', device]);
+  }
 }
 
 /** @param bytes at least 320 MiB for xfs; the image is sparse */
@@ -60,27 +70,23 @@ export function mountLoop(type: 'ext4' | 'xfs' | 'btrfs', bytes: number, options
   mkdirSync(path);
   const [program = '', ...args] = MAKE[type] ?? [];
   execFileSync(program, [...args, image], { stdio: ['ignore', 'ignore', 'inherit'] });
-  let device = attach(image, options);
-  try {
-    execFileSync('mount', [device, path]);
-  } catch (error) {
-    execFileSync('losetup', ['-d', device]);
-    throw error;
-  }
+  mountImage(image, path, options);
+  const remount = (): void => {
+    execFileSync('umount', [path]);
+    // A new device on the same image: the dead file system lives on under the old one for as long as any mount namespace has it.
+    mountImage(image, path, options);
+  };
   return {
     path,
+    shutDown: () => shutDown(path),
+    remount,
     powerCut: async (beforeUnmount) => {
       shutDown(path);
       await beforeUnmount();
-      execFileSync('umount', [path]);
-      // A new device on the same image: the dead file system lives on under the old one for as long as any mount namespace has it.
-      execFileSync('losetup', ['-d', device]);
-      device = attach(image, options);
-      execFileSync('mount', [device, path]);
+      remount();
     },
     unmount: () => {
       execFileSync('umount', [path]);
-      execFileSync('losetup', ['-d', device]);
       rmSync(base, { recursive: true });
     },
   };

@@ -1,0 +1,51 @@
+/**
+ * The same work as the driver's, to be imported instead of started: the archive is read and written in this process too, without its
+ * wall, so that every change of the disk passes the points. Bundled by `bundle.ts` and imported from there.
+ */
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { pino } from 'pino';
+import { extractArchive, verifyArchive } from '../../agent/archive/extract.ts';
+import { measureTree } from '../../agent/archive/measure.ts';
+import { packTree } from '../../agent/archive/pack.ts';
+import type { Archiver } from '../../agent/archive/types.ts';
+import { parseConfig } from '../../agent/config.ts';
+import { WorkloadLocks } from '../../agent/deploy/workload-lock.ts';
+import type { AgentDeps } from '../../agent/deps.ts';
+import { createEngine } from '../../agent/docker/dockerode-engine.ts';
+import type { ClaimedIntent } from '../../agent/intents/claimed-intent.ts';
+import { point } from './points.ts';
+import { recoverAll, type Told, work } from './work.ts';
+
+export { arm, callsSoFar } from './points.ts';
+
+const archiver: Archiver = {
+  async extract(options) {
+    point('mkdir');
+    mkdirSync(options.destination, { mode: 0o700 });
+    return extractArchive(options, () => undefined);
+  },
+  async pack({ root, archive }) {
+    point('open');
+    closeSync(openSync(archive, 'wx', 0o600));
+    return packTree(root, archive, () => undefined);
+  },
+  verify: async (options) => verifyArchive(options, () => undefined),
+  measure: async (root) => measureTree(root),
+};
+
+/** @param intent null for recovery */
+export async function inProcess(
+  environment: Readonly<Record<string, string>>,
+  intent: ClaimedIntent | null,
+): Promise<Told> {
+  const config = parseConfig(environment, {});
+  const deps: AgentDeps = {
+    config,
+    engine: createEngine(config.dockerHost),
+    archiver,
+    locks: new WorkloadLocks(),
+    now: () => new Date(),
+    log: pino({ level: 'silent' }),
+  };
+  return intent === null ? recoverAll(deps) : work(deps, intent);
+}

@@ -1,0 +1,29 @@
+/**
+ * Numbers every call that changes the file system, below the product's own code: `fs-points.ts` and `koffi-points.ts` stand in for
+ * `node:fs` and `koffi` in a bundle and ask here before each. `arm` lets something happen before the n-th.
+ */
+type Before = (call: string) => void;
+
+let count = 0;
+let at = 0;
+let then: Before = () => undefined;
+let calls: string[] = [];
+
+/** @param n from 1; 0 for never */
+export function arm(n: number, before: Before): void {
+  count = 0;
+  at = n;
+  then = before;
+  calls = [];
+}
+
+/** The calls since `arm`. */
+export function callsSoFar(): readonly string[] {
+  return calls;
+}
+
+export function point(call: string): void {
+  count += 1;
+  calls.push(call);
+  if (count === at) then(call);
+}
