@@ -6,11 +6,12 @@ import { type RefloatError, toRefloatError } from '../db/errors.ts';
 import type { Outcome } from '../db/results.ts';
 import { Spool } from './claim/spool.ts';
 import { SpooledControl } from './claim/spooled-control.ts';
-import { findDeploysToRepair, repairDeploy } from './deploy/repair-deploy.ts';
+import { findDeploysToRepair, removeAsides, repairDeploy } from './deploy/repair-deploy.ts';
+import { intentMark, parseSetAside } from './deploy/set-aside.ts';
 import type { AgentDeps } from './deps.ts';
 import { removeTree } from './fs/remove-tree.ts';
-import { isUnfinished, readJournals } from './restore/journal-dir.ts';
 import { isBeingImported } from './import/import-snapshot.ts';
+import { isUnfinished, readJournals } from './restore/journal-dir.ts';
 import { type Recovered, recover } from './restore/recovery.ts';
 import { removeLeftovers, snapshotStore } from './snapshots/store.ts';
 
@@ -32,6 +33,7 @@ export async function recoverHost(deps: AgentDeps): Promise<RecoveredHost> {
     const intents = await recover(deps, (intentId) => new SpooledControl(spoolOf(intentId), deps.now));
     for (const recovered of intents) spoolOutcome(spoolOf(recovered.intentId), recovered);
     const repaired = await repairDeploys(deps);
+    await removeReplaced(deps);
     const store = snapshotStore(deps.config.stateDir);
     await removeLeftovers(store, (id) => isBeingImported(store, id));
     await removeUnknownSnapshots(deps);
@@ -53,6 +55,18 @@ async function removeUnknownSnapshots(deps: AgentDeps): Promise<void> {
     if (typeof id !== 'string' || state.outcome?.result?.preRestoreSnapshotId === id) continue;
     await removeTree(store.directoryOf(id));
   }
+}
+
+/** Containers that a restore replaced, and could not remove at its end. */
+async function removeReplaced(deps: AgentDeps): Promise<void> {
+  const over = new Set<string>();
+  for (const { state } of readJournals(deps.config.stateDir))
+    if (state?.outcome?.state === 'succeeded') over.add(`${state.intent.workload.id} ${intentMark(state.intent.id)}`);
+  const replaced = (await deps.engine.list()).filter(({ name }) => {
+    const was = parseSetAside(name);
+    return was?.by === 'restore' && over.has(`${was.workloadId} ${was.intent}`);
+  });
+  await removeAsides(deps.engine, replaced);
 }
 
 function spoolOutcome(spool: Spool, { outcome, error }: Recovered): void {

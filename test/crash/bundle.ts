@@ -48,7 +48,7 @@ export async function bundle(directory: string, options: BundleOptions = {}): Pr
   await build({
     entryPoints: {
       program: join(ROOT, entry),
-      child: join(ROOT, 'agent/archive/child-main.ts'),
+      child: join(ROOT, 'test/crash/archive-child.ts'),
     },
     outdir: directory,
     outExtension: { '.js': '.mjs' },

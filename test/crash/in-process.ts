@@ -4,6 +4,8 @@
  */
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { pino } from 'pino';
+import { compareTree } from '../../agent/archive/compare.ts';
+import { copyTree } from '../../agent/archive/copy-tree.ts';
 import { extractArchive, verifyArchive } from '../../agent/archive/extract.ts';
 import { measureTree } from '../../agent/archive/measure.ts';
 import { packTree } from '../../agent/archive/pack.ts';
@@ -31,6 +33,8 @@ const archiver: Archiver = {
   },
   verify: async (options) => verifyArchive(options, () => undefined),
   measure: async (root) => measureTree(root),
+  copy: async (options) => copyTree(options, () => undefined),
+  compare: async (request) => compareTree(request),
 };
 
 /** @param intent null for recovery */

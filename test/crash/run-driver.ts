@@ -16,6 +16,8 @@ export interface DriverOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** What a service manager does when its main process dies: the children that are left die, too. */
   readonly killOrphans?: boolean;
+  /** It may hang, and is killed then: Node's own signals are writes, too, which can be told to fail. */
+  readonly mayHang?: boolean;
 }
 
 export interface DriverEnd {
@@ -31,12 +33,13 @@ export interface DriverEnd {
 }
 
 const DEADLINE_MS = 60_000;
+const HANGS_MS = 20_000;
 const ORPHANS_MS = 20_000;
 
 export async function runDriver(
   place: DriverPlace,
   args: readonly string[],
-  { strace = [], environment = {}, killOrphans = false }: DriverOptions = {},
+  { strace = [], environment = {}, killOrphans = false, mayHang = false }: DriverOptions = {},
 ): Promise<DriverEnd> {
   const node = [process.execPath, place.program, ...args];
   const log = `${place.intentFile}.trace`;
@@ -56,17 +59,20 @@ export async function runDriver(
     errors = (errors + text).slice(-4096);
   });
   let isLate = false;
-  const late = setTimeout(() => {
-    isLate = true;
-    signalGroup(group, 'SIGKILL');
-  }, DEADLINE_MS);
+  const late = setTimeout(
+    () => {
+      isLate = true;
+      signalGroup(group, 'SIGKILL');
+    },
+    mayHang ? HANGS_MS : DEADLINE_MS,
+  );
   const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (...end) => resolve(end));
   });
   clearTimeout(late);
   if (killOrphans) signalGroup(group, 'SIGKILL');
-  if (isLate) throw new Error(`the agent did not end within ${DEADLINE_MS / 1000} s: ${errors}`);
+  if (isLate && !mayHang) throw new Error(`the agent did not end within ${DEADLINE_MS / 1000} s: ${errors}`);
   const line = stdout.trim().split('\n').at(-1) ?? '';
   return {
     code,

@@ -48,6 +48,7 @@ class ErrorsSession implements SweepSession {
     field.reset();
     const ended = await runDriver(field, ['run', field.intentFile], {
       strace: injection(point, `error=${error}`, who === 'any'),
+      mayHang: /^write/.test(point),
     });
     if (!wasInjected(ended.trace)) return { count: 0, violations: [], ended: 'not reached' };
     const stuckThen = stuckViolation(field, ended);
@@ -56,7 +57,11 @@ class ErrorsSession implements SweepSession {
     if (recovered.code !== 0)
       return { count: 1, violations: [`recovery ended with ${recovered.code}: ${recovered.errors}`] };
     const { violations, ended: how } = judge(field, { told: saidLast(ended, recovered) });
-    return { count: 1, violations: [...stuckThen, ...violations], ended: how };
+    return {
+      count: 1,
+      violations: [...stuckThen, ...violations],
+      ended: ended.signal === null ? how : `${how} (died)`,
+    };
   }
 
   async close(): Promise<void> {

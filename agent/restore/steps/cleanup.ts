@@ -2,6 +2,7 @@
  * Cleanup: set-aside containers go, the previous trees are held until the undo window ends (hold.ts removes them then).
  * Input: all facts. What an undo adopted from another intent belongs to this one from now on.
  */
+import { toRefloatError } from '../../../db/errors.ts';
 import { finishRedeploy } from '../../deploy/redeploy.ts';
 import type { RestoreFacts } from '../facts.ts';
 import { markReleased } from '../hold.ts';
@@ -14,9 +15,16 @@ export const cleanup: Step<RestoreFacts, 'cleanup'> = {
 
   async act(context) {
     const { deps, intent, lock, fact, factOrNull } = context;
-    await finishRedeploy(deps, lock, redeployInput(context));
+    // Whatever comes of the containers, the previous trees must be in the result: nothing else knows of them.
+    await finishRedeploy(deps, lock, redeployInput(context)).catch((thrown: unknown) => {
+      context.warn(`the replaced containers stay until the agent starts again: ${toRefloatError(thrown).message}`);
+    });
     const { targets, adoptedFrom } = fact('preflight');
-    if (adoptedFrom !== null) markReleased(deps, adoptedFrom, 'adopted', intent.id);
+    try {
+      if (adoptedFrom !== null) markReleased(deps, adoptedFrom, 'adopted', intent.id);
+    } catch (thrown) {
+      context.warn(`the undone intent still names the trees as its own: ${toRefloatError(thrown).message}`);
+    }
     return {
       held: targets.map(({ volume, live, staging }) => ({ volume, live, previous: staging })),
       undoUntil:
