@@ -11,6 +11,7 @@ import { cancelIntent } from './routes/cancel-intent.ts';
 import { captureSnapshot } from './routes/capture-snapshot.ts';
 import { createEnrollment } from './routes/create-enrollment.ts';
 import { createHost } from './routes/create-host.ts';
+import { createIssuer } from './routes/create-issuer.ts';
 import { createOidcDeparture } from './routes/create-oidc-departure.ts';
 import { createOidcProof } from './routes/create-oidc-proof.ts';
 import { createPasskey } from './routes/create-passkey.ts';
@@ -24,6 +25,7 @@ import { createRegistrationChallenge } from './routes/create-registration-challe
 import { createSession } from './routes/create-session.ts';
 import { createToken } from './routes/create-token.ts';
 import { createWorkload } from './routes/create-workload.ts';
+import { deleteIssuer } from './routes/delete-issuer.ts';
 import { deletePasskey } from './routes/delete-passkey.ts';
 import { deleteSession } from './routes/delete-session.ts';
 import { deleteSnapshot } from './routes/delete-snapshot.ts';
@@ -40,6 +42,7 @@ import { jwks } from './routes/jwks.ts';
 import { listAudit } from './routes/list-audit.ts';
 import { listHosts } from './routes/list-hosts.ts';
 import { listIntents } from './routes/list-intents.ts';
+import { listIssuers } from './routes/list-issuers.ts';
 import { listPasskeys } from './routes/list-passkeys.ts';
 import { listPeople } from './routes/list-people.ts';
 import { listSessions } from './routes/list-sessions.ts';
@@ -89,6 +92,9 @@ const ROUTES = [
   listTokens,
   createToken,
   revokeToken,
+  listIssuers,
+  createIssuer,
+  deleteIssuer,
   listAudit,
   createSession,
   getSession,

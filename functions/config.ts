@@ -1,6 +1,7 @@
 /** The control plane's configuration from its environment; the same names on Node and Workers. */
 import { RefloatError } from '../db/errors.ts';
 import { type OidcConfig, readOidcConfig } from './auth/oidc-config.ts';
+import { ISSUER_ACCESS, type IssuerAccess } from './outbound.ts';
 import { type RateLimits, readRateLimits } from './rate-limits.ts';
 
 export interface ServerConfig {
@@ -13,6 +14,8 @@ export interface ServerConfig {
   /** Proxies of our own in front, whose X-Forwarded-For is believed. */
   readonly trustedProxies: number;
   readonly oidc: OidcConfig | undefined;
+  /** Where trusted issuers may be. */
+  readonly issuerAccess: IssuerAccess;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -37,7 +40,16 @@ export function readServerConfig(env: Environment, fallback?: { readonly signing
     agentDatabaseUrl: env['REFLOAT_AGENT_DATABASE_URL'] || env['REFLOAT_DATABASE_URL'] || undefined,
     rateLimits: readRateLimits(env['REFLOAT_RATE_LIMITS']),
     trustedProxies: proxiesOf(env['REFLOAT_TRUSTED_PROXIES']),
+    issuerAccess: issuerAccess(env['REFLOAT_ISSUER_ACCESS']),
   };
+}
+
+function issuerAccess(text: string | undefined): IssuerAccess {
+  const found = ISSUER_ACCESS.find((access) => access === (text || 'public'));
+  if (found !== undefined) return found;
+  throw new RefloatError('CONFIG_INVALID', `REFLOAT_ISSUER_ACCESS is none of ${ISSUER_ACCESS.join(', ')}`, {
+    hint: 'Leave it out unless the issuers that you trust are in a private network.',
+  });
 }
 
 function proxiesOf(text: string | undefined): number {

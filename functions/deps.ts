@@ -4,6 +4,7 @@ import type { Db } from '../db/client.ts';
 import type { KeySet } from './auth/key-set.ts';
 import type { OidcClient } from './auth/oidc.ts';
 import type { Principal } from './auth/principal.ts';
+import type { FetchJson } from './outbound.ts';
 import type { RateClass, RateLimits } from './rate-limits.ts';
 
 export interface AppDeps {
@@ -17,6 +18,8 @@ export interface AppDeps {
   readonly agentDatabaseUrl: string | undefined;
   /** Where people can sign in beside passkeys and links; undefined: nowhere. */
   readonly oidc: OidcClient | undefined;
+  /** Reads the keys of trusted issuers. */
+  readonly fetchJson: FetchJson;
   readonly now: () => Date;
   readonly rateLimits: RateLimits;
   /** Address of the client, as far as it can be known; see client-address.ts. */

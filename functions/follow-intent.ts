@@ -60,7 +60,7 @@ export async function followIntent(
       pause = news || isOver(look.state) ? times.pollMs : Math.min(times.idlePollMs, pause * SLOWER);
       if (now() - beat >= HEARTBEAT_MS) {
         beat = now();
-        if (!(await withDatabase(c, deps, (db) => stillValid(db, principal)))) return;
+        if (!(await withDatabase(c, deps, (db) => stillValid(db, principal, deps.now())))) return;
         await stream.write(': still here\n\n');
       }
     } catch (error) {

@@ -20,6 +20,7 @@ import { clientAddress } from './client-address.ts';
 import type { ServerConfig } from './config.ts';
 import type { AppContext, AppDeps } from './deps.ts';
 import { HOUSEKEEPING_CRON, keepHouse } from './housekeeping.ts';
+import { nodeFetchJson } from './outbound-node.ts';
 
 /** For requests under way; event streams are cut, and their clients come back. */
 const DRAIN_MS = 1500;
@@ -60,6 +61,7 @@ export async function startNodeServer({
     publicOrigin: config.publicOrigin,
     agentDatabaseUrl: config.agentDatabaseUrl,
     oidc: config.oidc === undefined ? undefined : oidcClient(config.oidc, now),
+    fetchJson: nodeFetchJson(config.issuerAccess),
     now,
     rateLimits: config.rateLimits,
     clientAddress: (context) =>

@@ -2,6 +2,7 @@
 import { z } from '@hono/zod-openapi';
 import { INTENT_KINDS, INTENT_STATES, isOver } from '../db/intent-state.ts';
 import type { HostRow } from '../db/queries/find-host.ts';
+import type { IssuerRow } from '../db/queries/find-issuer.ts';
 import type { SnapshotRow } from '../db/queries/find-snapshot.ts';
 import type { TokenRow } from '../db/queries/find-token.ts';
 import type { WorkloadRow } from '../db/queries/find-workload.ts';
@@ -231,6 +232,7 @@ export const TOKEN = z
     subject: z.string(),
     scopes: z.array(z.string()),
     workloads: z.array(z.uuid()).nullable().describe('Ids of the workloads that it is limited to; null: no limit'),
+    projects: z.array(z.string()).nullable().describe('Names of the projects that it is limited to; null: no limit'),
     createdBy: z.string(),
     createdAt: TIME,
     expiresAt: TIME,
@@ -244,10 +246,39 @@ export function tokenAnswer(row: TokenRow): z.output<typeof TOKEN> {
     subject: row.subject,
     scopes: row.scopes,
     workloads: row.workloads,
+    projects: row.projects,
     createdBy: row.createdBy,
     createdAt: row.createdAt.toISOString(),
     expiresAt: row.expiresAt.toISOString(),
     revokedAt: time(row.revokedAt),
+  };
+}
+
+export const ISSUER = z
+  .object({
+    id: z.uuid(),
+    name: z.string(),
+    issuer: z.string(),
+    audience: z.string(),
+    algorithms: z.array(z.string()),
+    rules: z.array(z.looseObject({})),
+    createdBy: z.string(),
+    createdAt: TIME,
+    keysFetchedAt: MAYBE_TIME,
+  })
+  .openapi('Issuer');
+
+export function issuerAnswer(row: IssuerRow): z.output<typeof ISSUER> {
+  return {
+    id: row.id,
+    name: row.name,
+    issuer: row.issuer,
+    audience: row.audience,
+    algorithms: row.algorithms,
+    rules: row.rules.map((rule) => ({ ...rule })),
+    createdBy: row.createdBy,
+    createdAt: row.createdAt.toISOString(),
+    keysFetchedAt: time(row.jwksFetchedAt),
   };
 }
 

@@ -11,6 +11,7 @@ import { clientAddress } from './client-address.ts';
 import { readServerConfig } from './config.ts';
 import type { AppDeps } from './deps.ts';
 import { keepHouse } from './housekeeping.ts';
+import { fetchJsonBy } from './outbound.ts';
 
 /** Bindings of wrangler.toml. */
 interface WorkerEnv {
@@ -54,6 +55,7 @@ async function build(env: WorkerEnv): Promise<App> {
     // Hyperdrive's own address is of no use to agents.
     agentDatabaseUrl: texts['REFLOAT_AGENT_DATABASE_URL'],
     oidc: config.oidc === undefined ? undefined : oidcClient(config.oidc, () => new Date()),
+    fetchJson: fetchJsonBy(config.issuerAccess),
     now: () => new Date(),
     log: writeLog,
     afterResponse: (context, work) => context.executionCtx.waitUntil(work),

@@ -1,5 +1,5 @@
 /**
- * From a request to a principal: a bearer token, else the session cookie.
+ * From a request to a principal: a bearer token, of ours or of an issuer that is trusted, else the session cookie.
  *
  * Guarantees: a request with a bad bearer token is refused even if its cookie is good; a cookie request that changes
  * something came from our own pages (`Origin`), so that another site cannot make a signed-in browser act.
@@ -9,13 +9,17 @@ import type { Queryable } from '../../db/client.ts';
 import { RefloatError } from '../../db/errors.ts';
 import { findSession } from '../../db/queries/find-session.ts';
 import { findValidToken } from '../../db/queries/find-token.ts';
+import { issuerExists } from '../../db/queries/issuer-exists.ts';
 import type { AppContext, AppDeps } from '../deps.ts';
-import { refused, verifyToken } from './jwt.ts';
+import { readCompactJwt } from './compact-jwt.ts';
+import { verifyExternal } from './external-token.ts';
+import { verifyToken } from './jwt.ts';
 import { requireOwnOrigin } from './origin.ts';
 import type { Automation, Principal } from './principal.ts';
+import { refused } from './refused.ts';
 import { personOf, sessionCookie } from './session.ts';
 
-/** Throws `UNAUTHENTICATED` or `ORIGIN_MISMATCH`. */
+/** Throws `UNAUTHENTICATED`, `ORIGIN_MISMATCH`, and what `verifyExternal` throws. */
 export async function authenticate(c: AppContext, deps: AppDeps): Promise<Principal> {
   const authorization = c.req.header('authorization');
   if (authorization !== undefined) {
@@ -30,7 +34,9 @@ export async function authenticate(c: AppContext, deps: AppDeps): Promise<Princi
   return person;
 }
 
-async function automationOf(c: AppContext, deps: AppDeps, token: string): Promise<Automation> {
+async function automationOf(c: AppContext, deps: AppDeps, text: string): Promise<Automation> {
+  const token = readCompactJwt(text);
+  if (token.payload['iss'] !== deps.issuer) return verifyExternal(c, deps, token);
   const jti = await verifyToken(deps, token);
   const row = await findValidToken(c.get('db'), jti);
   // The row decides what the token may do, so that nothing in it outlives a revocation.
@@ -38,20 +44,21 @@ async function automationOf(c: AppContext, deps: AppDeps, token: string): Promis
   return {
     kind: 'automation',
     jti,
+    issuerId: null,
     actor: row.subject,
     subject: row.subject,
     scopes: new Set(row.scopes),
     workloads: row.workloads === null ? null : new Set(row.workloads.map((id) => id.toLowerCase())),
-    projects: null,
+    projects: row.projects === null ? null : new Set(row.projects),
     expiresAt: row.expiresAt,
   };
 }
 
 /** For a stream that outlives a request: does the credential still count? */
-export async function stillValid(db: Queryable, principal: Principal): Promise<boolean> {
-  return principal.kind === 'person'
-    ? (await findSession(db, principal.sessionId)) !== null
-    : (await findValidToken(db, principal.jti)) !== null;
+export async function stillValid(db: Queryable, principal: Principal, now: Date): Promise<boolean> {
+  if (principal.kind === 'person') return (await findSession(db, principal.sessionId)) !== null;
+  if (principal.issuerId === null) return (await findValidToken(db, principal.jti)) !== null;
+  return principal.expiresAt > now && (await issuerExists(db, principal.issuerId));
 }
 
 /** Throws `FORBIDDEN` unless `granted` lies within what the principal may do itself. */

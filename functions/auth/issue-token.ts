@@ -8,6 +8,7 @@ export interface TokenWish {
   readonly subject: string;
   readonly scopes: readonly string[];
   readonly workloads: readonly string[] | null;
+  readonly projects?: readonly string[] | null;
   readonly createdBy: string;
   readonly ttlSeconds: number;
 }
@@ -27,6 +28,7 @@ export async function issueToken(
     subject: wish.subject,
     scopes: [...wish.scopes],
     workloads: wish.workloads === null ? null : [...wish.workloads],
+    projects: wish.projects == null ? null : [...wish.projects],
     createdBy: wish.createdBy,
     expiresAt,
   });

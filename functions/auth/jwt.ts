@@ -4,19 +4,24 @@
  * Guarantees: a session is never accepted where an automation token is meant, nor the other way round.
  * Does not guarantee: that it is not revoked; its row in `tokens` or `sessions` says so.
  */
-import { errors, type JWTPayload, jwtVerify, SignJWT } from 'jose';
-import { RefloatError } from '../../db/errors.ts';
+import { compactVerify, type JWTPayload, SignJWT } from 'jose';
 import { isUuid } from '../../db/ids.ts';
-import { type KeySet, SIGNING_ALGORITHM } from './key-set.ts';
+import { type Claims, checkClaims } from './claims.ts';
+import { type CompactJwt, readCompactJwt } from './compact-jwt.ts';
+import { type KeySet, MAX_TOKEN_SECONDS, SIGNING_ALGORITHM } from './key-set.ts';
+import { refused } from './refused.ts';
 
 const AUDIENCE = 'refloat-api';
 /** Header `typ` by use. */
 const TYPES = { automation: 'refloat-token+jwt', session: 'refloat-session+jwt' } as const;
 type JwtKind = keyof typeof TYPES;
 
-/** Longer ones are refused unread. */
-const MAX_TOKEN_CHARS = 8192;
-const CLOCK_TOLERANCE_SECONDS = 5;
+const REGISTERED = ['iss', 'aud', 'sub', 'jti', 'iat', 'nbf', 'exp'];
+const CLAIM_BY_KIND = { automation: 'scope', session: 'sid' } as const satisfies Record<JwtKind, string>;
+const MAX_LIFETIME_SECONDS = { automation: MAX_TOKEN_SECONDS, session: 24 * 3600 } as const satisfies Record<
+  JwtKind,
+  number
+>;
 
 export interface JwtContext {
   readonly keys: KeySet;
@@ -52,8 +57,9 @@ async function mint(
   claims: JWTPayload,
   options: MintOptions,
 ): Promise<string> {
+  const { kid, key } = keys.signing(now());
   return new SignJWT(claims)
-    .setProtectedHeader({ alg: SIGNING_ALGORITHM, typ: TYPES[kind], kid: keys.signing.kid })
+    .setProtectedHeader({ alg: SIGNING_ALGORITHM, typ: TYPES[kind], kid })
     .setIssuer(issuer)
     .setAudience(AUDIENCE)
     .setSubject(options.subject)
@@ -61,58 +67,50 @@ async function mint(
     .setIssuedAt(now())
     .setNotBefore(now())
     .setExpirationTime(options.expiresAt)
-    .sign(keys.signing.key);
+    .sign(key);
 }
 
 /** The `jti` of an automation token. Throws `UNAUTHENTICATED`, with the reason, for anything else. */
-export async function verifyToken(context: JwtContext, token: string): Promise<string> {
+export async function verifyToken(context: JwtContext, token: CompactJwt): Promise<string> {
   return (await verified(context, token, 'automation')).jti;
 }
 
 /** What a session cookie names. Throws `UNAUTHENTICATED`, with the reason, for anything else. */
 export async function verifySession(context: JwtContext, token: string): Promise<{ sessionId: string; jti: string }> {
-  const { jti, sid } = await verified(context, token, 'session');
+  const { jti, sid } = await verified(context, readCompactJwt(token), 'session');
   if (typeof sid !== 'string' || !isUuid(sid)) throw refused('the session cookie names no session');
   return { sessionId: sid, jti };
 }
 
 async function verified(
   { keys, issuer, now }: JwtContext,
-  token: string,
+  { text, header, payload }: CompactJwt,
   kind: JwtKind,
-): Promise<JWTPayload & { jti: string }> {
-  if (token.length > MAX_TOKEN_CHARS) throw refused('the token is too long');
+): Promise<Claims & { sid: unknown }> {
+  // We wrote it: nothing that we do not write is in it.
+  requireOnly(header, ['alg', 'typ', 'kid'], 'header');
+  requireOnly(payload, [...REGISTERED, CLAIM_BY_KIND[kind]], 'payload');
+  if (header.alg !== SIGNING_ALGORITHM || header.typ !== TYPES[kind]) throw refused('the token is of another kind');
+  if (typeof payload['aud'] !== 'string') throw refused('the token is for somebody else (aud)');
+  if (typeof payload[CLAIM_BY_KIND[kind]] !== 'string') throw refused(`the token has no valid ${CLAIM_BY_KIND[kind]}`);
+  const claims = checkClaims(payload, {
+    issuer,
+    audience: AUDIENCE,
+    now: now(),
+    maxLifetimeSeconds: MAX_LIFETIME_SECONDS[kind],
+  });
+  if (!isUuid(claims.jti)) throw refused('the token has no valid jti');
+  const key = keys.verifying(header.kid, now());
+  if (key === undefined) throw refused('the token is not signed with a key of this server');
   try {
-    const { payload } = await jwtVerify(
-      token,
-      (header) => {
-        const key = header.kid === undefined ? undefined : keys.verifying.get(header.kid);
-        if (key === undefined) throw refused('the token is not signed with a key of this server');
-        return key;
-      },
-      {
-        algorithms: [SIGNING_ALGORITHM],
-        typ: TYPES[kind],
-        issuer,
-        audience: AUDIENCE,
-        requiredClaims: ['iss', 'aud', 'sub', 'jti', 'iat', 'nbf', 'exp'],
-        clockTolerance: CLOCK_TOLERANCE_SECONDS,
-        currentDate: now(),
-      },
-    );
-    const { jti } = payload;
-    if (jti === undefined || !isUuid(jti)) throw refused('the token has no valid jti');
-    return { ...payload, jti };
-  } catch (error) {
-    if (error instanceof RefloatError) throw error;
-    if (error instanceof errors.JWTExpired) throw refused('the token has expired');
-    if (error instanceof errors.JOSEError) throw refused(`the token is not valid (${error.code})`);
-    throw refused('the token is not valid');
+    await compactVerify(text, key, { algorithms: [SIGNING_ALGORITHM] });
+  } catch {
+    throw refused('the signature of the token is not valid');
   }
+  return { ...claims, sid: payload['sid'] };
 }
 
-export function refused(why: string): RefloatError {
-  return new RefloatError('UNAUTHENTICATED', why, {
-    hint: 'Send a token of this server as "Authorization: Bearer …" (refloat token create), or sign in at the console.',
-  });
+function requireOnly(object: Readonly<Record<string, unknown>>, names: readonly string[], part: string): void {
+  const other = Object.keys(object).find((name) => !names.includes(name));
+  if (other !== undefined) throw refused(`the ${part} of the token has a member that ours have not`);
 }

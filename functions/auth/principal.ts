@@ -35,6 +35,8 @@ export interface Person extends Allowed {
 export interface Automation extends Allowed {
   readonly kind: 'automation';
   readonly jti: string;
+  /** The trusted issuer that vouches for it; null: a token of ours. */
+  readonly issuerId: string | null;
 }
 
 /** Whose rate limit this counts for: a person's, in whatever browser, or a token's. */

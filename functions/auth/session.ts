@@ -18,9 +18,10 @@ import { revokeSession } from '../../db/queries/revoke-session.ts';
 import { rotateSession } from '../../db/queries/rotate-session.ts';
 import type { ProofKind } from '../../db/schema/sessions.ts';
 import type { AppContext, AppDeps } from '../deps.ts';
-import { type JwtContext, mintSession, refused, verifySession } from './jwt.ts';
+import { type JwtContext, mintSession, verifySession } from './jwt.ts';
 import { isHttps } from './origin.ts';
 import type { Person } from './principal.ts';
+import { refused } from './refused.ts';
 import { SCOPES_OF_ROLES } from './roles.ts';
 
 /** However much it is used: then the person signs in again. */

@@ -5,6 +5,7 @@ import { deployCommand } from './client/deploy.ts';
 import { hostsCommand } from './client/hosts.ts';
 import { importCommand } from './client/import.ts';
 import { cancelCommand, intentsCommand, waitCommand } from './client/intents.ts';
+import { issuersCommand } from './client/issuers.ts';
 import { planCommand } from './client/plan.ts';
 import { restoreCommand } from './client/restore.ts';
 import { snapshotsCommand } from './client/snapshots.ts';
@@ -18,6 +19,7 @@ const COMMANDS = [
   snapshotsCommand,
   intentsCommand,
   tokensCommand,
+  issuersCommand,
   deployCommand,
   captureCommand,
   importCommand,

@@ -10,5 +10,5 @@ export const jwks = endpoint(
     access: 'public',
     answers: { 200: { description: 'A JWKS', schema: z.object({ keys: z.array(z.looseObject({})) }) } },
   },
-  ({ c, deps }) => c.json(deps.keys.publicJwks, 200, { 'cache-control': 'public, max-age=300' }),
+  ({ c, deps }) => c.json(deps.keys.publicJwks(deps.now()), 200, { 'cache-control': 'public, max-age=300' }),
 );

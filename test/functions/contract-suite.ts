@@ -471,11 +471,11 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
           .setIssuedAt()
           .setNotBefore('0s')
           .setExpirationTime('5m');
-      const header = { alg: 'EdDSA', typ: 'refloat-token+jwt', kid: context.keys.signing.kid };
+      const header = { alg: 'EdDSA', typ: 'refloat-token+jwt', kid: context.keys.signing(new Date()).kid };
       const sign = (token: SignJWT, change: Record<string, unknown> = {}) =>
-        token.setProtectedHeader({ ...header, ...change }).sign(context.keys.signing.key);
+        token.setProtectedHeader({ ...header, ...change }).sign(context.keys.signing(new Date()).key);
       const stranger = await generateKeyPair('EdDSA', { crv: 'Ed25519' });
-      const publicKey = new TextEncoder().encode(JSON.stringify(context.keys.publicJwks.keys[0]));
+      const publicKey = new TextEncoder().encode(JSON.stringify(context.keys.publicJwks(new Date()).keys[0]));
       const good = await sign(claims(new SignJWT({})));
       assert.equal(
         (await call(plane, 'GET', '/api/session', { token: good })).status,
@@ -501,7 +501,7 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
         'unknown kid': await sign(claims(new SignJWT({})), { kid: 'other' }),
         'no kid': await claims(new SignJWT({}))
           .setProtectedHeader({ alg: 'EdDSA', typ: header.typ })
-          .sign(context.keys.signing.key),
+          .sign(context.keys.signing(new Date()).key),
         'own key in the header': await claims(new SignJWT({}))
           .setProtectedHeader({ ...header, kid: 'mine', jwk: { kty: 'OKP', crv: 'Ed25519', x: 'AAAA' } })
           .sign(stranger.privateKey),

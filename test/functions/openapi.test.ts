@@ -16,6 +16,7 @@ async function openapi(): Promise<{ text: string; document: Record<string, unkno
     publicOrigin: undefined,
     agentDatabaseUrl: undefined,
     oidc: undefined,
+    fetchJson: () => Promise.resolve(null),
     now: () => new Date(),
     rateLimits: DEFAULT_RATE_LIMITS,
     clientAddress: () => 'test',

@@ -204,14 +204,16 @@ test('wrong usage and missing prerequisites: exit code 2, a code and a hint, JSO
   assert.equal((await runRefloat(['--version'])).code, 0);
 });
 
-test('keys generate prints a key set that is accepted, and --rotate keeps the old keys behind the new one', async () => {
+test('keys generate prints a key set that is accepted, and keys rotate keeps its tokens valid behind a new key', async () => {
   const { readKeySet } = await import('../../functions/auth/key-set.ts');
   const first = await runRefloat(['keys', 'generate']);
   assert.equal(first.code, 0);
-  const rotated = await runRefloat(['keys', 'generate', '--rotate'], { REFLOAT_SIGNING_KEYS: first.stdout });
+  const rotated = await runRefloat(['keys', 'rotate', '--overlap', '0'], { REFLOAT_SIGNING_KEYS: first.stdout });
   const [old, both] = [await readKeySet(first.stdout), await readKeySet(rotated.stdout)];
-  assert.equal(both.verifying.size, 2);
-  assert.notEqual(both.signing.kid, old.signing.kid);
-  assert.ok(both.verifying.has(old.signing.kid));
-  assert.ok(both.publicJwks.keys.every((key) => !('d' in key)));
+  const now = new Date();
+  assert.equal(both.publicJwks(now).keys.length, 2);
+  assert.notEqual(both.signing(now).kid, old.signing(now).kid);
+  assert.ok(both.verifying(old.signing(now).kid, now));
+  assert.ok(both.publicJwks(now).keys.every((key) => !('d' in key)));
+  assert.equal((await runRefloat(['keys', 'rotate'])).code, 2, 'there is nothing to rotate');
 });

@@ -34,6 +34,8 @@ export async function controlPlaneEnv(
 ): Promise<Record<string, string>> {
   return {
     REFLOAT_SIGNING_KEYS: await generateKeySet(),
+    // The issuers of tests are on this machine.
+    REFLOAT_ISSUER_ACCESS: 'loopback',
     REFLOAT_AGENT_DATABASE_URL: `${database.url.replace(/\/\/[^@]*@/, '//')}?application_name=agent`,
     ...more,
   };

@@ -46,6 +46,11 @@ export class Api {
     return this.#signal;
   }
 
+  /** Its address, as other programs need it. */
+  get base(): string {
+    return this.#base;
+  }
+
   get<T>(path: string): Promise<T> {
     return this.#call<T>('GET', path);
   }

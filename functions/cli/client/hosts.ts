@@ -1,11 +1,12 @@
-/** `refloat hosts ls` */
+/** `refloat hosts ls`, `refloat host rotate` and `refloat host revoke` */
 import type { Command } from 'commander';
 import { clientCommand, commandGroup, runClient } from './command.ts';
-import { listHosts } from './resolve.ts';
-import { table, timeText } from './text.ts';
+import { findHost, listHosts } from './resolve.ts';
+import { plain, table, timeText } from './text.ts';
+import type { EnrollmentAnswer } from './wire.ts';
 
 export function hostsCommand(): Command {
-  const group = commandGroup('hosts', 'machines with a Docker engine and an agent');
+  const group = commandGroup('hosts', 'machines with a Docker engine and an agent').alias('host');
   const ls = clientCommand('ls', 'list the hosts').action(() =>
     runClient(ls, async ({ api }) => {
       const hosts = await listHosts(api);
@@ -19,5 +20,26 @@ export function hostsCommand(): Command {
       return { json: { hosts }, text: table(hosts, columns, 'No hosts yet.') };
     }),
   );
-  return group.addCommand(ls);
+  const rotate: Command = clientCommand(
+    'rotate <host>',
+    'a one-time token with which the host gets a new password',
+  ).action((nameOrId: string) =>
+    runClient(rotate, async ({ api }) => {
+      const host = await findHost(api, nameOrId);
+      const enrollment = await api.post<EnrollmentAnswer>(`/api/hosts/${host.id}/enrollment`);
+      const text = `On ${plain(host.name)}, within 15 minutes (the old password ends then; start the agent again):\n  refloat-agent enroll --api ${plain(api.base)} --token ${plain(enrollment.token)}`;
+      return { json: { enrollment }, text };
+    }),
+  );
+  const revoke: Command = clientCommand(
+    'revoke <host>',
+    'end its login, cut its connections and fail what it was asked to do; for good',
+  ).action((nameOrId: string) =>
+    runClient(revoke, async ({ api }) => {
+      const host = await findHost(api, nameOrId);
+      await api.delete(`/api/hosts/${host.id}`);
+      return { json: { hostId: host.id }, text: `host ${plain(host.name)} revoked` };
+    }),
+  );
+  return group.addCommand(ls).addCommand(rotate).addCommand(revoke);
 }

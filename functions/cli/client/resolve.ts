@@ -12,6 +12,22 @@ export async function listWorkloads(api: Api): Promise<readonly WorkloadAnswer[]
   return (await api.get<{ workloads: WorkloadAnswer[] }>('/api/workloads')).workloads;
 }
 
+/** A host that is not revoked, by name or id; throws `HOST_NOT_FOUND`. */
+export async function findHost(api: Api, nameOrId: string): Promise<HostAnswer> {
+  return hostAmong(await listHosts(api), nameOrId);
+}
+
+/** Throws `HOST_NOT_FOUND`. */
+export function hostAmong(hosts: readonly HostAnswer[], nameOrId: string): HostAnswer {
+  const usable = hosts.filter((host) => host.revokedAt === null || host.revokedAt === undefined);
+  const found =
+    usable.find((host) => host.name === nameOrId) ?? usable.find((host) => host.id === nameOrId.toLowerCase());
+  if (found !== undefined) return found;
+  throw new RefloatError('HOST_NOT_FOUND', `there is no host "${nameOrId}"`, {
+    hint: 'See them with: refloat hosts ls',
+  });
+}
+
 /** Newest first. */
 export async function listSnapshots(api: Api, workloadId: string): Promise<readonly SnapshotAnswer[]> {
   const { snapshots } = await api.get<{ snapshots: SnapshotAnswer[] }>(`/api/workloads/${workloadId}/snapshots`);

@@ -1,7 +1,8 @@
 /** `refloat tokens ls`, `refloat token create` and `refloat token revoke` */
 import type { Command } from 'commander';
-import { RefloatError } from '../../../db/errors.ts';
 import { clientCommand, commandGroup, runClient } from './command.ts';
+import { secondsOf } from './duration.ts';
+import { listOf } from './list-of.ts';
 import { findWorkload } from './resolve.ts';
 import { type Column, plain, table, timeText } from './text.ts';
 import type { TokenAnswer } from './wire.ts';
@@ -9,6 +10,7 @@ import type { TokenAnswer } from './wire.ts';
 interface CreateOptions {
   readonly scope: readonly string[];
   readonly workload?: readonly string[];
+  readonly project?: readonly string[];
   readonly ttl: string;
   readonly name?: string;
 }
@@ -24,7 +26,8 @@ export function tokensCommand(): Command {
   const create: Command = clientCommand('create', 'mint a token; it is shown once')
     .requiredOption('--scope <scope...>', 'what it may do, for example restores:create snapshots:read')
     .option('--workload <workload...>', 'limit it to these workloads, by name or id')
-    .option('--ttl <duration>', 'how long it is valid: 90s, 15m, 12h, 30d', '30d')
+    .option('--project <project...>', 'limit it to the workloads of these projects')
+    .option('--ttl <duration>', 'how long it is valid: 90s, 15m, 12h, 30d; 90d at most', '30d')
     .option('--name <name>', 'what it is for, in lists and in the audit')
     .action(() =>
       runClient(create, async ({ api }) => {
@@ -35,6 +38,7 @@ export function tokensCommand(): Command {
           scopes: listOf(options.scope),
           ttlSeconds: secondsOf(options.ttl),
           ...(names.length === 0 ? {} : { workloads }),
+          ...(options.project === undefined ? {} : { projects: listOf(options.project) }),
           ...(options.name === undefined ? {} : { subject: options.name }),
         });
         return { json: { token }, text: token.token };
@@ -54,22 +58,7 @@ const COLUMNS: readonly Column<TokenAnswer>[] = [
   { title: 'FOR', value: (token) => token.subject },
   { title: 'SCOPES', value: (token) => token.scopes.join(' ') },
   { title: 'WORKLOADS', value: (token) => (token.workloads === null ? 'all' : token.workloads.join(' ')) },
+  { title: 'PROJECTS', value: (token) => (token.projects === null ? 'all' : token.projects.join(' ')) },
   { title: 'EXPIRES', value: (token) => timeText(token.expiresAt) },
   { title: 'REVOKED', value: (token) => (token.revokedAt === null ? '' : timeText(token.revokedAt)) },
 ];
-
-/** Both `--scope a b` and `--scope a,b`. */
-function listOf(values: readonly string[]): string[] {
-  return values.flatMap((value) => value.split(/[\s,]+/)).filter((value) => value !== '');
-}
-
-const SECONDS = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
-
-function secondsOf(text: string): number {
-  const match = /^(\d{1,9})([smhd])$/.exec(text);
-  const seconds = match === null ? 0 : Number(match[1]) * SECONDS[match[2] as keyof typeof SECONDS];
-  if (seconds > 0) return seconds;
-  throw new RefloatError('USAGE', `"${text}" is not a duration`, {
-    hint: 'Give a number and a unit: 90s, 15m, 12h or 30d.',
-  });
-}

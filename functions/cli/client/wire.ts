@@ -1,6 +1,7 @@
 /** What the API answers, as far as the commands and the console read it. Members that a newer server adds are passed on untouched. */
 import type { ErrorJson } from '../../../db/errors.ts';
 import type { IntentKind, IntentState } from '../../../db/intent-state.ts';
+import type { IssuerRule } from '../../../db/issuer-rule.ts';
 import type { IntentEvent, IntentResult, Progress, SnapshotKind } from '../../../db/results.ts';
 import type { WorkloadConfig } from '../../../db/workload.ts';
 
@@ -77,10 +78,29 @@ export interface TokenAnswer {
   readonly subject: string;
   readonly scopes: readonly string[];
   readonly workloads: readonly string[] | null;
+  readonly projects: readonly string[] | null;
   readonly createdBy: string;
   readonly createdAt: string;
   readonly expiresAt: string;
   readonly revokedAt: string | null;
+}
+
+export interface EnrollmentAnswer {
+  readonly hostId: string;
+  readonly token: string;
+  readonly expiresAt: string;
+}
+
+export interface IssuerAnswer {
+  readonly id: string;
+  readonly name: string;
+  readonly issuer: string;
+  readonly audience: string;
+  readonly algorithms: readonly string[];
+  readonly rules: readonly IssuerRule[];
+  readonly createdBy: string;
+  readonly createdAt: string;
+  readonly keysFetchedAt: string | null;
 }
 
 export type EventAnswer = IntentEvent;
