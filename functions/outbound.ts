@@ -16,7 +16,7 @@ export const ISSUER_ACCESS = ['public', 'private', 'loopback'] as const;
 export type IssuerAccess = (typeof ISSUER_ACCESS)[number];
 
 export const OUTBOUND_TIMEOUT_MS = 5000;
-export const MAX_OUTBOUND_BYTES = 256 * 1024;
+const MAX_OUTBOUND_BYTES = 256 * 1024;
 
 /** Through `fetch`, as on Workers. */
 export function fetchJsonBy(access: IssuerAccess): FetchJson {

@@ -19,7 +19,7 @@ import { refused } from './refused.ts';
 const MAX_AGE_SECONDS = 600;
 /** After this nothing is believed by them any more. */
 const MAX_STALE_SECONDS = 3600;
-export const COOL_DOWN_SECONDS = 30;
+const COOL_DOWN_SECONDS = 30;
 const MAX_KEYS = 64;
 
 const DISCOVERY = z.object({ issuer: z.string(), jwks_uri: z.string() });

@@ -387,6 +387,9 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
         ['GET', '/api/tokens', 'tokens:write'],
         ['POST', '/api/tokens', 'tokens:write'],
         ['DELETE', `/api/tokens/${UNKNOWN}`, 'tokens:write'],
+        ['GET', '/api/issuers', 'tokens:write'],
+        ['POST', '/api/issuers', 'tokens:write'],
+        ['DELETE', `/api/issuers/${UNKNOWN}`, 'tokens:write'],
         ['GET', '/api/audit', 'audit:read'],
       ];
       const described = await call(plane, 'GET', '/openapi.json');
@@ -476,7 +479,7 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
         token.setProtectedHeader({ ...header, ...change }).sign(context.keys.signing(new Date()).key);
       const stranger = await generateKeyPair('EdDSA', { crv: 'Ed25519' });
       const publicKey = new TextEncoder().encode(JSON.stringify(context.keys.publicJwks(new Date()).keys[0]));
-      const good = await sign(claims(new SignJWT({})));
+      const good = await sign(claims(new SignJWT({ scope: '' })));
       assert.equal(
         (await call(plane, 'GET', '/api/session', { token: good })).status,
         200,
@@ -494,26 +497,26 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
       const attacks: Record<string, string> = {
         'alg none': `${base64({ ...header, alg: 'none' })}.${payload}.`,
         'alg none, signature kept': `${base64({ ...header, alg: 'none' })}.${payload}.${signature}`,
-        'HS256 with the public key as secret': await claims(new SignJWT({}))
+        'HS256 with the public key as secret': await claims(new SignJWT({ scope: '' }))
           .setProtectedHeader({ ...header, alg: 'HS256' })
           .sign(publicKey),
-        'signed by another key': await claims(new SignJWT({})).setProtectedHeader(header).sign(stranger.privateKey),
-        'unknown kid': await sign(claims(new SignJWT({})), { kid: 'other' }),
-        'no kid': await claims(new SignJWT({}))
+        'signed by another key': await claims(new SignJWT({ scope: '' })).setProtectedHeader(header).sign(stranger.privateKey),
+        'unknown kid': await sign(claims(new SignJWT({ scope: '' })), { kid: 'other' }),
+        'no kid': await claims(new SignJWT({ scope: '' }))
           .setProtectedHeader({ alg: 'EdDSA', typ: header.typ })
           .sign(context.keys.signing(new Date()).key),
-        'own key in the header': await claims(new SignJWT({}))
+        'own key in the header': await claims(new SignJWT({ scope: '' }))
           .setProtectedHeader({ ...header, kid: 'mine', jwk: { kty: 'OKP', crv: 'Ed25519', x: 'AAAA' } })
           .sign(stranger.privateKey),
-        'no typ': await sign(claims(new SignJWT({})), { typ: undefined }),
-        'typ of a session': await sign(claims(new SignJWT({})), { typ: 'refloat-session+jwt' }),
+        'no typ': await sign(claims(new SignJWT({ scope: '' })), { typ: undefined }),
+        'typ of a session': await sign(claims(new SignJWT({ scope: '' })), { typ: 'refloat-session+jwt' }),
         'critical extension': `${base64({ ...header, crit: ['b64'], b64: false })}.${payload}.${signature}`,
-        'wrong issuer': await sign(claims(new SignJWT({})).setIssuer('https://evil.example')),
-        'wrong audience': await sign(claims(new SignJWT({})).setAudience('other')),
-        expired: await sign(claims(new SignJWT({})).setExpirationTime(Math.floor(Date.now() / 1000) - 60)),
-        'not yet valid': await sign(claims(new SignJWT({})).setNotBefore(Math.floor(Date.now() / 1000) + 600)),
+        'wrong issuer': await sign(claims(new SignJWT({ scope: '' })).setIssuer('https://evil.example')),
+        'wrong audience': await sign(claims(new SignJWT({ scope: '' })).setAudience('other')),
+        expired: await sign(claims(new SignJWT({ scope: '' })).setExpirationTime(Math.floor(Date.now() / 1000) - 60)),
+        'not yet valid': await sign(claims(new SignJWT({ scope: '' })).setNotBefore(Math.floor(Date.now() / 1000) + 600)),
         'no exp': await sign(
-          new SignJWT({})
+          new SignJWT({ scope: '' })
             .setIssuer(context.issuer)
             .setAudience('refloat-api')
             .setSubject('t')
@@ -522,7 +525,7 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
             .setNotBefore('0s'),
         ),
         'no jti': await sign(
-          new SignJWT({})
+          new SignJWT({ scope: '' })
             .setIssuer(context.issuer)
             .setAudience('refloat-api')
             .setSubject('t')
@@ -530,8 +533,8 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
             .setNotBefore('0s')
             .setExpirationTime('5m'),
         ),
-        'a jti that was never minted': await sign(claims(new SignJWT({}), UNKNOWN)),
-        'a jti that is no UUID': await sign(claims(new SignJWT({}), "' or 1=1 --")),
+        'a jti that was never minted': await sign(claims(new SignJWT({ scope: '' }), UNKNOWN)),
+        'a jti that is no UUID': await sign(claims(new SignJWT({ scope: '' }), "' or 1=1 --")),
         revoked: revoked.jwt,
         'expired in the database': expiredRow.jwt,
         'payload changed': `${head}.${base64({ ...JSON.parse(Buffer.from(payload, 'base64url').toString()), sub: 'root' })}.${signature}`,
