@@ -1,30 +1,13 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';
-import { connect } from '../../db/client.ts';
-import { createApp } from '../../functions/app.ts';
-import { generateKeySet, readKeySet } from '../../functions/auth/key-set.ts';
-import { DEFAULT_RATE_LIMITS } from '../../functions/rate-limits.ts';
+import { bareApp } from '../helpers/app-routes.ts';
 import { assertGolden } from '../helpers/golden.ts';
 
 async function openapi(): Promise<{ text: string; document: Record<string, unknown> }> {
-  const connection = connect('postgres://nobody@127.0.0.1:1/none');
-  const app = createApp({
-    database: { acquire: () => ({ db: connection.db, release: () => Promise.resolve() }) },
-    keys: await readKeySet(await generateKeySet()),
-    issuer: 'urn:test',
-    publicOrigin: undefined,
-    agentDatabaseUrl: undefined,
-    oidc: undefined,
-    fetchJson: () => Promise.resolve(null),
-    now: () => new Date(),
-    rateLimits: DEFAULT_RATE_LIMITS,
-    clientAddress: () => 'test',
-    log: () => undefined,
-    afterResponse: () => undefined,
-  });
+  const { app, close } = await bareApp();
   const document = (await (await app.request('/openapi.json')).json()) as Record<string, unknown>;
-  await connection.close();
+  await close();
   return { text: `${JSON.stringify(document, null, 1)}\n`, document };
 }
 

@@ -65,3 +65,46 @@ test('two processes, many restores at the same moment: every round one 202, and 
   assert.equal(rows.length, ROUNDS + 1);
   for (const server of servers) assert.deepEqual(await server.stop(), { code: 0, signal: null });
 });
+
+test('two processes, 200 restores at the same moment: one 202 and 199 times 409; with one key 200 times the same 202', async () => {
+  const database = await testDatabase();
+  const env = { ...(await controlPlaneEnv(database)), REFLOAT_DATABASE_URL: database.url };
+  const servers = await Promise.all([
+    startRefloat(['serve', '--port', '0', '--json'], env),
+    startRefloat(['serve', '--port', '0', '--json'], env),
+  ]);
+  const plane: ControlPlane = { origin: servers[0].ready.url, database, env, close: () => Promise.resolve() };
+  const token = (await mint(plane)).jwt;
+  const hostId = await addHost(plane);
+  const ask = async (headers: Record<string, string>) => {
+    const workload = await addWorkload(plane, hostId);
+    const snapshotId = await addSnapshot(plane, workload);
+    const path = `/api/workloads/${workload.id}/snapshots/${snapshotId}/restore`;
+    const answers = await Promise.all(
+      Array.from({ length: 200 }, (_, index) =>
+        call({ origin: servers[index % 2]?.ready.url }, 'POST', path, {
+          token,
+          headers: { 'x-confirm-restore': workload.name, ...headers },
+        }),
+      ),
+    );
+    const rows = await database.db.select().from(intents).where(eq(intents.workloadId, workload.id));
+    return { answers, rows };
+  };
+  const { answers, rows } = await ask({});
+  const count = (status: number) => answers.filter((answer) => answer.status === status).length;
+  assert.deepEqual([count(202), count(409), rows.length], [1, 199, 1]);
+  for (const answer of answers)
+    if (answer.status === 409)
+      assert.deepEqual([answer.body.code, answer.body.intentId], ['INTENT_UNDER_WAY', rows[0]?.id]);
+  const keyed = await ask({ 'idempotency-key': randomUUID() });
+  assert.equal(keyed.rows.length, 1);
+  assert.deepEqual(
+    new Set(
+      keyed.answers.map(({ status, headers, body }) => `${status} ${headers.get('location')} ${JSON.stringify(body)}`),
+    ),
+    new Set([`202 /api/intents/${keyed.rows[0]?.id} ${JSON.stringify(keyed.answers[0]?.body)}`]),
+    'the same answer, to the letter',
+  );
+  for (const server of servers) assert.deepEqual(await server.stop(), { code: 0, signal: null });
+});

@@ -1,0 +1,83 @@
+/** Who gets which status from which route, when everything else about the request is right. */
+
+/** The columns, in the order of the statuses of a row. */
+export const WHO = [
+  'nobody',
+  'expired',
+  'wrong audience',
+  'revoked',
+  'viewer',
+  'operator',
+  'admin',
+  'admin without fresh proof',
+  'token with the scope',
+  'token without it',
+  'token of another workload',
+  'host role',
+  'other host',
+] as const;
+export type Who = (typeof WHO)[number];
+
+export interface Expected {
+  /** What the token of `token with the scope` has; undefined: all scopes. */
+  readonly scope: string | undefined;
+  readonly statuses: Readonly<Record<Who, number>>;
+}
+
+function row(scope: string | undefined, statuses: string): Expected {
+  const numbers = statuses.split(' ').map(Number);
+  if (numbers.length !== WHO.length) throw new Error(`${numbers.length} statuses for ${WHO.length} who ask`);
+  return { scope, statuses: Object.fromEntries(WHO.map((who, at) => [who, numbers[at]])) as Record<Who, number> };
+}
+
+/** Open to everybody, whatever they show. */
+const open = (status: number): Expected => row(undefined, WHO.map(() => status).join(' '));
+
+// biome-ignore format: a table
+export const EXPECTED: Readonly<Record<string, Expected>> = {
+  //                                          nobody  expired aud revoked | viewer operator admin stale | scope none other | host other
+  'GET /api/hosts':                                 row('hosts:read',        '401 401 401 401 200 200 200 200 200 403 200 401 401'),
+  'POST /api/hosts':                                row('hosts:write',       '401 401 401 401 403 403 201 201 201 403 403 401 401'),
+  'DELETE /api/hosts/:id':                          row('hosts:write',       '401 401 401 401 403 403 204 403 204 403 403 401 401'),
+  'POST /api/hosts/:id/enrollment':                 row('hosts:write',       '401 401 401 401 403 403 201 403 201 403 403 401 401'),
+  'POST /api/enroll':                               open(401),
+  'GET /api/workloads':                             row('workloads:read',    '401 401 401 401 200 200 200 200 200 403 200 401 401'),
+  'POST /api/workloads':                            row('workloads:write',   '401 401 401 401 403 403 201 201 201 403 403 401 401'),
+  'GET /api/workloads/:id':                         row('workloads:read',    '401 401 401 401 200 200 200 200 200 403 403 401 401'),
+  'PUT /api/workloads/:id':                         row('workloads:write',   '401 401 401 401 403 403 200 200 200 403 403 401 401'),
+  'POST /api/workloads/:id/deploy':                 row('workloads:deploy',  '401 401 401 401 403 202 202 202 202 403 403 401 401'),
+  'GET /api/workloads/:id/snapshots':               row('snapshots:read',    '401 401 401 401 200 200 200 200 200 403 403 401 401'),
+  'POST /api/workloads/:id/snapshots':              row('snapshots:capture', '401 401 401 401 403 202 202 202 202 403 403 401 401'),
+  'GET /api/workloads/:id/snapshots/:sid':          row('snapshots:read',    '401 401 401 401 200 200 200 200 200 403 403 401 401'),
+  'DELETE /api/workloads/:id/snapshots/:sid':       row('snapshots:delete',  '401 401 401 401 403 403 202 403 202 403 403 401 401'),
+  'POST /api/workloads/:id/snapshots/:sid/plan':    row('snapshots:read',    '401 401 401 401 403 202 202 202 202 403 403 401 401'),
+  'POST /api/workloads/:id/snapshots/:sid/verify':  row('snapshots:read',    '401 401 401 401 403 202 202 202 202 403 403 401 401'),
+  'POST /api/workloads/:id/snapshots/:sid/restore': row('restores:create',   '401 401 401 401 403 202 202 403 202 403 403 401 401'),
+  'GET /api/intents':                               row('intents:read',      '401 401 401 401 200 200 200 200 200 403 200 401 401'),
+  'GET /api/intents/:id':                           row('intents:read',      '401 401 401 401 200 200 200 200 200 403 403 401 401'),
+  'GET /api/intents/:id/events':                    row('intents:read',      '401 401 401 401 200 200 200 200 200 403 403 401 401'),
+  'POST /api/intents/:id/undo':                     row('restores:create',   '401 401 401 401 403 202 202 403 202 403 403 401 401'),
+  'POST /api/intents/:id/cancel':                   row('restores:create',   '401 401 401 401 403 202 202 202 202 403 403 401 401'),
+  'GET /api/tokens':                                row('tokens:write',      '401 401 401 401 403 403 200 200 200 403 403 401 401'),
+  'POST /api/tokens':                               row('tokens:write',      '401 401 401 401 403 403 201 403 201 403 403 401 401'),
+  'DELETE /api/tokens/:jti':                        row('tokens:write',      '401 401 401 401 403 403 204 204 204 403 403 401 401'),
+  'GET /api/audit':                                 row('audit:read',        '401 401 401 401 403 403 200 200 200 403 403 401 401'),
+  'GET /api/session':                               row(undefined,           '401 401 401 401 200 200 200 200 200 200 200 401 401'),
+  'DELETE /api/session':                            row(undefined,           '401 401 401 401 204 204 204 204 403 403 403 401 401'),
+  'POST /api/session':                              open(401),
+  'GET /.well-known/jwks.json':                     open(200),
+  'GET /healthz':                                   open(200),
+  'GET /readyz':                                    open(200),
+  'GET /metrics':                                   open(200),
+  'GET /openapi.json':                              open(200),
+  'GET /docs':                                      open(200),
+  'GET /docs.css':                                  open(200),
+  'GET /sign-in':                                   open(200),
+  'GET /sign-in.js':                                open(200),
+  'GET /sign-in.css':                               open(200),
+  'GET /':                                          open(200),
+  'GET /language/:language':                        open(303),
+  'GET /assets/console.js':                         open(200),
+  'GET /assets/console.css':                        open(200),
+  'GET /assets/icon.svg':                           open(200),
+};
