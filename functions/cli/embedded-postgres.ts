@@ -30,6 +30,8 @@ export interface EmbeddedPostgresOptions {
   readonly directory: string;
   /** Trades durability for speed: for tests, whose data dies with them. */
   readonly volatile?: boolean;
+  /** 200 unless told. */
+  readonly maxConnections?: number;
 }
 
 export interface EmbeddedPostgres {
@@ -54,7 +56,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   }
   for (let attempt = 1; ; attempt++) {
     const port = attempt === 1 && saved !== undefined ? saved.port : await freePort();
-    const started = await start(programs, data, port, options.volatile === true);
+    const started = await start(programs, data, port, options);
     if ('child' in started) {
       const { child } = started;
       save(options.directory, { port, password });
@@ -136,13 +138,13 @@ async function start(
   programs: PostgresBinaries,
   data: string,
   port: number,
-  volatile: boolean,
+  { volatile = false, maxConnections = 200 }: EmbeddedPostgresOptions,
 ): Promise<{ child: ChildProcess } | { log: string }> {
   const settings = {
     port: String(port),
     listen_addresses: '127.0.0.1',
     unix_socket_directories: '',
-    max_connections: '200',
+    max_connections: String(maxConnections),
     lc_messages: 'C',
     // A shutdown may not wait for an archiver or a stand-by that nobody has.
     wal_level: 'minimal',

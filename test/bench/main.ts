@@ -1,5 +1,6 @@
 /** `npm run bench -- NAME`: side-by-side measurements in one run. */
 const BENCHES: Readonly<Record<string, () => Promise<{ main(args: readonly string[]): Promise<void> }>>> = {
+  api: () => import('./api.ts'),
   archive: () => import('./archive.ts'),
   downtime: () => import('./downtime.ts'),
 };

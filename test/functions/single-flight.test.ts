@@ -99,12 +99,9 @@ test('two processes, 200 restores at the same moment: one 202 and 199 times 409;
       assert.deepEqual([answer.body.code, answer.body.intentId], ['INTENT_UNDER_WAY', rows[0]?.id]);
   const keyed = await ask({ 'idempotency-key': randomUUID() });
   assert.equal(keyed.rows.length, 1);
-  assert.deepEqual(
-    new Set(
-      keyed.answers.map(({ status, headers, body }) => `${status} ${headers.get('location')} ${JSON.stringify(body)}`),
-    ),
-    new Set([`202 /api/intents/${keyed.rows[0]?.id} ${JSON.stringify(keyed.answers[0]?.body)}`]),
-    'the same answer, to the letter',
-  );
+  for (const { status, headers, body } of keyed.answers) {
+    assert.deepEqual([status, headers.get('location')], [202, `/api/intents/${keyed.rows[0]?.id}`]);
+    assert.deepEqual(body, keyed.answers[0]?.body);
+  }
   for (const server of servers) assert.deepEqual(await server.stop(), { code: 0, signal: null });
 });

@@ -1,0 +1,151 @@
+/** Requests per second and p99 of the API, pairwise with the bare route in the same run. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
+import autocannon from 'autocannon';
+import { eq } from 'drizzle-orm';
+import { intents } from '../../db/schema/index.ts';
+import { readKeySet } from '../../functions/auth/key-set.ts';
+import {
+  addHost,
+  addSnapshot,
+  addWorkload,
+  type ControlPlane,
+  controlPlaneEnv,
+  mint,
+} from '../helpers/control-plane.ts';
+import type { TestDatabase } from '../helpers/postgres.ts';
+
+const ROOT = path.join(import.meta.dirname, '../..');
+const CONNECTIONS = 10;
+/** Workloads to restore in turns: each request needs one without an intent under way. */
+const WORKLOADS = 6000;
+const UNLIMITED = ['read', 'change', 'workload'].map((name) => `${name}=1000000000:1000000000`).join(',');
+
+interface Figures {
+  readonly perSecond: number;
+  readonly p99Ms: number;
+}
+export interface HttpRow {
+  readonly name: string;
+  readonly pairs: readonly { readonly api: Figures; readonly bare: Figures }[];
+}
+
+interface Target {
+  readonly url: string;
+  readonly token: string;
+  readonly restores: readonly { readonly path: string; readonly name: string }[];
+}
+
+export async function measureHttp(database: TestDatabase, pairs: number, seconds: number): Promise<HttpRow[]> {
+  const env = await controlPlaneEnv(database, { REFLOAT_RATE_LIMITS: UNLIMITED, REFLOAT_LOG: 'error' });
+  const plane: ControlPlane = { origin: '', database, env, close: () => Promise.resolve() };
+  const token = (await mint(plane, { ttlSeconds: 3600 })).jwt;
+  const hostId = await addHost(plane);
+  const restores = [];
+  for (let index = 0; index < WORKLOADS; index++) {
+    const workload = await addWorkload(plane, hostId);
+    const snapshotId = await addSnapshot(plane, workload);
+    restores.push({ path: `/api/workloads/${workload.id}/snapshots/${snapshotId}/restore`, name: workload.name });
+  }
+  const { publicJwks } = await readKeySet(env['REFLOAT_SIGNING_KEYS'] ?? '');
+  const api = await start(['dist/refloat.js', 'serve', '--port', '0', '--json'], {
+    ...env,
+    REFLOAT_DATABASE_URL: database.url,
+  });
+  const bare = await start(['--import', 'tsx', 'test/bench/api-bare.ts'], {
+    BENCH_DATABASE_URL: database.url,
+    BENCH_JWKS: JSON.stringify(publicJwks),
+  });
+  try {
+    const rows: HttpRow[] = [];
+    for (const [name, run] of [
+      ['authenticated read', read],
+      ['restore call', restore],
+    ] as const) {
+      const taken: { api: Figures; bare: Figures }[] = [];
+      for (let pair = -1; pair < pairs; pair++) {
+        const both: { api?: Figures; bare?: Figures } = {};
+        // In turns, and each first as often as the other.
+        for (const who of pair % 2 === 0 ? (['api', 'bare'] as const) : (['bare', 'api'] as const)) {
+          const { url } = who === 'api' ? api : bare;
+          both[who] = await run({ url, token, restores }, pair < 0 ? 2 : seconds);
+          await database.db.delete(intents).where(eq(intents.hostId, hostId));
+        }
+        // The first pair warms both up.
+        if (pair >= 0 && both.api !== undefined && both.bare !== undefined)
+          taken.push({ api: both.api, bare: both.bare });
+      }
+      rows.push({ name, pairs: taken });
+    }
+    return rows;
+  } finally {
+    for (const { child } of [api, bare]) {
+      child.kill('SIGTERM');
+      await once(child, 'exit');
+    }
+  }
+}
+
+async function start(
+  args: readonly string[],
+  env: Record<string, string>,
+): Promise<{ url: string; child: ChildProcess }> {
+  const child = spawn(process.execPath, args, {
+    cwd: ROOT,
+    env: { PATH: process.env['PATH'] ?? '', ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let text = '';
+  for await (const chunk of child.stdout.setEncoding('utf8')) {
+    text += String(chunk);
+    if (text.includes('\n')) return { url: (JSON.parse(text.split('\n')[0] ?? '') as { url: string }).url, child };
+  }
+  throw new Error(`${args.join(' ')} did not start`);
+}
+
+async function read({ url, token, restores }: Target, seconds: number): Promise<Figures> {
+  const workload = restores[0]?.path.split('/').slice(0, 4).join('/') ?? '';
+  return figures(
+    await autocannon({
+      url: url + workload,
+      connections: CONNECTIONS,
+      duration: seconds,
+      headers: { authorization: `Bearer ${token}` },
+    }),
+    200,
+  );
+}
+
+/** As many calls as there are workloads, or as the time allows: each one starts an intent. */
+async function restore({ url, token, restores }: Target, seconds: number): Promise<Figures> {
+  let next = 0;
+  const instance = autocannon({
+    url,
+    connections: CONNECTIONS,
+    duration: seconds,
+    requests: [
+      {
+        setupRequest: (request) => {
+          const target = restores[next++ % restores.length];
+          return {
+            ...request,
+            method: 'POST',
+            path: target?.path ?? '',
+            headers: { authorization: `Bearer ${token}`, 'x-confirm-restore': target?.name ?? '' },
+          };
+        },
+      },
+    ],
+  });
+  return figures(await instance, 202);
+}
+
+function figures(result: autocannon.Result, expected: 200 | 202): Figures {
+  const right = result.statusCodeStats?.[`${expected}`]?.count ?? 0;
+  const all = result.requests.total;
+  if (right < all * 0.99 || result.errors > 0) {
+    throw new Error(`${all - right} of ${all} answers were not ${expected}: ${JSON.stringify(result.statusCodeStats)}`);
+  }
+  return { perSecond: result.requests.average, p99Ms: result.latency.p99 };
+}
