@@ -18,6 +18,7 @@ export class AgentDatabase {
   readonly #callLimitMs: number;
   #connection: Connection;
   #closed = false;
+  #prepares = false;
 
   constructor(url: string, callLimitMs = CALL_LIMIT_MS) {
     this.#url = url;
@@ -72,6 +73,19 @@ export class AgentDatabase {
     }
   }
 
+  /**
+   * Whether statements may be prepared: planning the claim takes longer than running it, but behind a pooler that lends a session to
+   * one transaction after the other, a prepared statement is gone with the next one.
+   */
+  prepareStatements(wanted: boolean): void {
+    if (wanted === this.#prepares || this.#closed) return;
+    this.#prepares = wanted;
+    const before = this.#connection;
+    this.#connection = this.#connect();
+    // What runs on the old one comes to its end.
+    void endWithin(before.sql, this.#callLimitMs);
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     await endWithin(this.#connection.sql, 2000);
@@ -82,7 +96,7 @@ export class AgentDatabase {
       max: CONNECTIONS,
       applicationName: 'refloat-agent',
       fetchTypes: false,
-      prepare: false,
+      prepare: this.#prepares,
       connectTimeoutSeconds: 5,
     });
   }

@@ -77,7 +77,13 @@ export async function openSession({
   });
   let wake: Wake | null = null;
   const hold: HostHold = await takeHost({ database, hostId, agent, engineVersion, log: deps.log, onLost }, stop);
-  wake = new Wake(databaseUrl, hostId, deps.log, (intentId) => loop.notified(intentId));
+  wake = new Wake(
+    databaseUrl,
+    hostId,
+    deps.log,
+    (intentId) => loop.notified(intentId),
+    (lasts) => database.prepareStatements(lasts),
+  );
   const closing = new AbortController();
   const { stateDir } = deps.config;
   const imports = { database, hostId, stateDir, store: snapshotStore(stateDir) };

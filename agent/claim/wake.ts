@@ -21,6 +21,7 @@ export class Wake {
   readonly #channel: string;
   readonly #log: Logger;
   readonly #onNotify: (payload: string) => void;
+  readonly #onSession: (lasts: boolean) => void;
   readonly #stop = new AbortController();
   /** Rings when the probe came back, or the connection was closed. */
   readonly #news = new Bell();
@@ -29,12 +30,22 @@ export class Wake {
   #answered = false;
   #closed = false;
 
-  /** @param onNotify gets the id of an intent of this host that is new or was cancelled */
-  constructor(url: string, hostId: string, log: Logger, onNotify: (intentId: string) => void) {
+  /**
+   * @param onNotify gets the id of an intent of this host that is new or was cancelled
+   * @param onSession whether a session at this address lasts, as it must for a notification to come back
+   */
+  constructor(
+    url: string,
+    hostId: string,
+    log: Logger,
+    onNotify: (intentId: string) => void,
+    onSession: (lasts: boolean) => void = () => undefined,
+  ) {
     this.#url = url;
     this.#channel = `refloat_${hostId.replaceAll('-', '')}`;
     this.#log = log;
     this.#onNotify = onNotify;
+    this.#onSession = onSession;
     this.#work = this.#listen();
   }
 
@@ -76,6 +87,7 @@ export class Wake {
       if (this.#answered !== this.#works)
         this.#log.debug(this.#answered ? 'notifications arrive' : 'notifications are lost on the way');
       this.#works = this.#answered;
+      this.#onSession(this.#works);
       if (this.#works) backoff.reset();
       // The probe may have come back before its statement ended: that ring has been heard.
       this.#news.silence();

@@ -36,7 +36,13 @@ export class SimulatedAgent {
     this.#hostId = hostId;
     this.#onClaim = onClaim;
     this.#database = new AgentDatabase(url);
-    this.#wake = new Wake(url, hostId, pino({ level: 'silent' }), () => this.#bell.ring());
+    this.#wake = new Wake(
+      url,
+      hostId,
+      pino({ level: 'silent' }),
+      () => this.#bell.ring(),
+      (lasts) => this.#database.prepareStatements(lasts),
+    );
   }
 
   get listens(): boolean {
