@@ -7,12 +7,12 @@
  * Does not guarantee: every figure of the progress; only the latest matters.
  */
 import type { SSEStreamingApi } from 'hono/streaming';
-import type { Db } from '../db/client.ts';
 import { isOver } from '../db/intent-state.ts';
 import { findIntent } from '../db/queries/find-intent.ts';
 import { type IntentLook, lookAtIntent } from '../db/queries/look-at-intent.ts';
 import { stillValid } from './auth/authenticate.ts';
 import type { Principal } from './auth/principal.ts';
+import { withDatabase } from './database.ts';
 import type { AppContext, AppDeps, EventStreamTimes } from './deps.ts';
 import { intentAnswer } from './wire.ts';
 
@@ -68,16 +68,6 @@ export async function followIntent(
       if (failures === FAILURES) throw error;
     }
     await stream.sleep(pause);
-  }
-}
-
-/** A client for one look: on Workers a connection of its own, on Node one of the pool's. */
-async function withDatabase<T>(c: AppContext, deps: AppDeps, work: (db: Db) => Promise<T>): Promise<T> {
-  const { db, release } = deps.database.acquire(c);
-  try {
-    return await work(db);
-  } finally {
-    await release();
   }
 }
 

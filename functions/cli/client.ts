@@ -1,5 +1,6 @@
 /** The commands of `refloat` that speak with the API; `main.ts` mounts them beside those of the hosted side. */
 import type { Command } from 'commander';
+import { auditCommand } from './client/audit.ts';
 import { captureCommand } from './client/capture.ts';
 import { deployCommand } from './client/deploy.ts';
 import { hostsCommand } from './client/hosts.ts';
@@ -15,6 +16,7 @@ import { workloadsCommand } from './client/workloads.ts';
 
 const COMMANDS = [
   hostsCommand,
+  auditCommand,
   workloadsCommand,
   snapshotsCommand,
   intentsCommand,

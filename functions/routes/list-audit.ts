@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { listAudit as query } from '../../db/queries/list-audit.ts';
 import { endpoint } from '../endpoint.ts';
+import { answerAuditLines } from '../export-audit.ts';
 import { AUDIT, auditAnswer } from '../wire.ts';
 
 export const listAudit = endpoint(
@@ -11,6 +12,8 @@ export const listAudit = endpoint(
     summary: 'Who did, or was refused, what; newest first. `next` continues the list as `cursor`',
     access: 'audit:read',
     query: {
+      format: z.enum(['json', 'jsonl']).default('json').describe('`jsonl`: all of it, as JSON lines, oldest first, ending with `{"head":{"seq","hash"}}`'),
+      after: z.coerce.number().int().min(0).default(0).describe('`jsonl` only: entries after this number'),
       cursor: z.coerce.number().int().positive().optional(),
       limit: z.coerce.number().int().min(1).max(1000).default(100),
     },
@@ -18,7 +21,8 @@ export const listAudit = endpoint(
       200: { description: 'The entries', schema: z.object({ audit: z.array(AUDIT), next: z.int().nullable() }) },
     },
   },
-  async ({ c, query: { cursor, limit } }) => {
+  async ({ c, deps, query: { cursor, limit, format, after } }) => {
+    if (format === 'jsonl') return answerAuditLines(c, deps, after);
     const rows = await query(c.get('db'), cursor, limit + 1);
     const page = rows.slice(0, limit);
     return c.json({

@@ -75,6 +75,8 @@ export async function measureHttp(database: TestDatabase, pairs: number, seconds
         for (const who of pair % 2 === 0 ? (['api', 'bare'] as const) : (['bare', 'api'] as const)) {
           const { url } = who === 'api' ? api : bare;
           both[who] = await run({ url, token, restores }, pair < 0 ? 2 : seconds);
+          // What was under way when the time was up has ended by then.
+          await new Promise((resolve) => setTimeout(resolve, 1000));
           await database.db.delete(intents).where(eq(intents.hostId, hostId));
         }
         // The first pair warms both up.

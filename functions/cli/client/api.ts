@@ -80,6 +80,18 @@ export class Api {
     return response.body;
   }
 
+  /** An answer that is read as it comes. */
+  async stream(path: string): Promise<ReadableStream<Uint8Array>> {
+    const headers = { authorization: `Bearer ${this.#token}` };
+    const init = this.#signal === undefined ? { headers } : { headers, signal: this.#signal };
+    const response = await fetch(`${this.#base}${path}`, init).catch((thrown: unknown) => {
+      throw unreachable(this.#base, thrown);
+    });
+    if (!response.ok) throw await refusal(response);
+    if (response.body === null) throw new Error('the server sent nothing');
+    return response.body;
+  }
+
   async #call<T>(method: string, path: string, body?: unknown, extra?: Record<string, string>): Promise<T> {
     const headers: Record<string, string> = {
       accept: 'application/json',

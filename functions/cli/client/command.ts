@@ -25,6 +25,8 @@ export interface Answer {
   /** What a person reads. */
   readonly text: string;
   readonly exitCode?: ExitCode;
+  /** The command has written its result itself, whatever the form. */
+  readonly silent?: true;
   /** When the exit code is not 0: what went wrong. */
   readonly error?: { readonly code: string; readonly message: string; readonly hint: string };
 }
@@ -109,6 +111,7 @@ function tokenOf(options: ClientOptions): string {
 
 function print(json: boolean, answer: Answer): void {
   const code = answer.exitCode ?? EXIT.done;
+  if (answer.silent === true) return;
   if (json) {
     const head = code === EXIT.done ? { ok: true } : { ok: false, error: answer.error };
     process.stdout.write(`${JSON.stringify({ ...head, ...answer.json })}\n`);
