@@ -56,7 +56,8 @@ export async function verifyAuditLines(
   const missing = [...expected.keys()].filter((seq) => seq > end);
   if (missing.length > 0) return broken(end + 1, `the end was cut off: there was an entry ${Math.max(...missing)}`);
   for (const [seq, hash] of expected)
-    if (seq === end && (begun.last?.hash ?? GENESIS) !== hash) return broken(seq, 'the last entry is not the one that was the end');
+    if (seq === end && (begun.last?.hash ?? GENESIS) !== hash)
+      return broken(seq, 'the last entry is not the one that was the end');
   return { ...begun, broken: null };
 }
 
@@ -75,7 +76,8 @@ async function misfit(
     const same = member === 'at' ? sameTime(String(told), String(meant)) : canonical(told) === canonical(meant);
     if (!same) return `the entry was changed: ${member} is not what its hash is of`;
   }
-  if (last !== null && Number(seq) !== last.seq + 1) return `an entry is missing, added or out of order after ${last.seq}`;
+  if (last !== null && Number(seq) !== last.seq + 1)
+    return `an entry is missing, added or out of order after ${last.seq}`;
   if (last !== null && prevHash !== last.hash) return 'the entry does not continue the one before it';
   if (last === null && Number(seq) === 1 && prevHash !== GENESIS) return 'the first entry continues another one';
   if (anchor !== undefined && anchor !== hash) return 'the entry is not the one that was the end of the chain';

@@ -23,7 +23,7 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
   }
 }
 
-function program(): Command {
+export function program(): Command {
   const root = new Command('refloat-agent')
     .description('Works on the intents of this host: deploys, captures, restores and their undo.')
     .version(AGENT_VERSION)

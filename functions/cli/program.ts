@@ -9,7 +9,7 @@ import { serveCommand } from './serve.ts';
 import { failWith } from './server-command.ts';
 import { upCommand } from './up.ts';
 
-function buildProgram(): Command {
+export function buildProgram(): Command {
   const program = new Command('refloat')
     .description('Snapshots and safe restores for the data volumes of Docker workloads')
     .version('0.1.0')

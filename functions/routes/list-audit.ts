@@ -12,7 +12,10 @@ export const listAudit = endpoint(
     summary: 'Who did, or was refused, what; newest first. `next` continues the list as `cursor`',
     access: 'audit:read',
     query: {
-      format: z.enum(['json', 'jsonl']).default('json').describe('`jsonl`: all of it, as JSON lines, oldest first, ending with `{"head":{"seq","hash"}}`'),
+      format: z
+        .enum(['json', 'jsonl'])
+        .default('json')
+        .describe('`jsonl`: all of it, as JSON lines, oldest first, ending with `{"head":{"seq","hash"}}`'),
       after: z.coerce.number().int().min(0).default(0).describe('`jsonl` only: entries after this number'),
       cursor: z.coerce.number().int().positive().optional(),
       limit: z.coerce.number().int().min(1).max(1000).default(100),

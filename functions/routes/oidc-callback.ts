@@ -22,6 +22,7 @@ export const oidcCallback = endpoint(
     answers: { 303: { description: 'To the console; `/?problem=CODE` if nothing came of it' } },
   },
   async ({ c, deps }) => {
+    await c.get('limit')('sign-in', `address:${deps.clientAddress(c)}`);
     try {
       const arrival = await endOidc(c, deps);
       const refusal = arrival.sessionId === null ? await enter(c, deps, arrival) : await renew(c, deps, arrival);

@@ -60,12 +60,28 @@ describe('somebody who owns the database', () => {
     ['changes details', `update audit set details = details || '{"n": 99}' where seq = 3`, 3],
     ['takes a code away', 'update audit set code = null where seq = 4', 4],
     ['removes an entry', 'delete from audit where seq = 4', 5],
-    ['removes an entry and closes the gap', 'delete from audit where seq = 4; update audit set seq = seq - 1 where seq > 4', 4],
-    ['adds an entry', "insert into audit select 9, at, 'nobody', action, target, outcome, code, details, request_id, hash, hash from audit where seq = 8", 9],
-    ['swaps two entries', 'update audit set seq = -seq where seq in (3, 4); update audit set seq = 7 + seq where seq < 0', 3],
+    [
+      'removes an entry and closes the gap',
+      'delete from audit where seq = 4; update audit set seq = seq - 1 where seq > 4',
+      4,
+    ],
+    [
+      'adds an entry',
+      "insert into audit select 9, at, 'nobody', action, target, outcome, code, details, request_id, hash, hash from audit where seq = 8",
+      9,
+    ],
+    [
+      'swaps two entries',
+      'update audit set seq = -seq where seq in (3, 4); update audit set seq = 7 + seq where seq < 0',
+      3,
+    ],
     ['cuts the end off', 'delete from audit where seq > 6', 7],
     ['removes the end of the chain', 'delete from audit_head', 9],
-    ['makes a hash fit, but not the one after', "update audit set actor = 'nobody' where seq = 3; update audit a set hash = audit_hash(a) where seq = 3", 4],
+    [
+      'makes a hash fit, but not the one after',
+      "update audit set actor = 'nobody' where seq = 3; update audit a set hash = audit_hash(a) where seq = 3",
+      4,
+    ],
   ];
   for (const [what, change, seq] of cases)
     test(`${what}: found`, async () => {

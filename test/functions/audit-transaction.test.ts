@@ -117,10 +117,16 @@ test('what agents do is in the audit, and does not happen without it', async () 
   await breakAudit(database);
   const before = await everything(database);
   const finish = () =>
-    finishIntent(database.sql, { intentId: id, hostId, leaseEpoch: 1 }, { state: 'succeeded', result: {}, error: null });
+    finishIntent(
+      database.sql,
+      { intentId: id, hostId, leaseEpoch: 1 },
+      { state: 'succeeded', result: {}, error: null },
+    );
   await assert.rejects(finish);
   await assert.rejects(addSnapshot(plane, workload));
-  await assert.rejects(async () => database.sql`update hosts set agent_instance = ${randomUUID()} where id = ${hostId}`);
+  await assert.rejects(
+    async () => database.sql`update hosts set agent_instance = ${randomUUID()} where id = ${hostId}`,
+  );
   assert.equal(await everything(database), before);
   await database.sql`drop trigger no_audit on audit`;
   assert.equal(await finish(), 'finished');

@@ -163,6 +163,19 @@ const ASKS: Readonly<Record<string, () => Promise<Ask>>> = {
   'POST /api/tokens': body({ scopes: ['tokens:write'], ttlSeconds: 60 }),
   'DELETE /api/tokens/:jti': async () => ({ path: `/api/tokens/${(await mint(plane)).jti}` }),
   'POST /api/session': body({ token: 'nonsense' }),
+  'POST /api/session/oidc': body({ returnTo: '/' }),
+  'POST /api/session/proof/oidc': body({ returnTo: '/' }),
+  'DELETE /api/sessions/:id': () => Promise.resolve({ path: `/api/sessions/${newId()}` }),
+  'PUT /api/passkeys/:id': () => Promise.resolve({ path: `/api/passkeys/${'A'.repeat(22)}`, body: { name: 'n' } }),
+  'DELETE /api/passkeys/:id': () => Promise.resolve({ path: `/api/passkeys/${'A'.repeat(22)}` }),
+  'POST /api/people': () => Promise.resolve({ body: { name: `p-${randomUUID()}`, role: 'viewer' } }),
+  'PUT /api/people/:id': async () => ({
+    path: `/api/people/${(await signedIn(plane, { role: 'viewer' })).person.id}`,
+    body: { role: 'operator' },
+  }),
+  'POST /api/people/:id/link': async () => ({
+    path: `/api/people/${(await signedIn(plane, { role: 'viewer' })).person.id}/link`,
+  }),
   'GET /language/:language': () => Promise.resolve({ path: '/language/en' }),
 };
 

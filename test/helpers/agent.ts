@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { keepLog } from './canary.ts';
 
 const MAIN = fileURLToPath(new URL('../../agent/cli/main.ts', import.meta.url));
 const LOADER = import.meta.resolve('tsx');
@@ -96,6 +97,7 @@ export function startAgentCommand(args: readonly string[], env: Readonly<Record<
   });
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;
+    keepLog('refloat-agent', text);
   });
   const ended = new Promise<Ended>((resolve) => {
     child.once('close', (code, signal) => {

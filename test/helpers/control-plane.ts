@@ -15,6 +15,7 @@ import { SCOPES_OF_TOKENS } from '../../functions/auth/scopes.ts';
 import { beginSession } from '../../functions/auth/session.ts';
 import { readServerConfig } from '../../functions/config.ts';
 import { startNodeServer } from '../../functions/node.ts';
+import { registerCanary } from './canary.ts';
 import type { TestDatabase } from './postgres.ts';
 
 export interface ControlPlane {
@@ -78,6 +79,7 @@ export async function mint(plane: ControlPlane, options: TokenOptions = {}): Pro
     createdBy: 'test',
     ttlSeconds: options.ttlSeconds ?? 600,
   });
+  registerCanary(jwt.split('.')[2]);
   return { jwt, jti: row.jti };
 }
 
@@ -96,7 +98,9 @@ async function addPerson(plane: ControlPlane, options: PersonOptions = {}): Prom
 /** The secret of a sign-in link, for `admin` unless told. */
 export async function signInSecret(plane: ControlPlane, options: PersonOptions = { name: 'admin' }): Promise<string> {
   const person = await addPerson(plane, options);
-  return (await createSignInLink(plane.database.db, person, new Date())).secret;
+  const { secret } = await createSignInLink(plane.database.db, person, new Date());
+  registerCanary(secret);
+  return secret;
 }
 
 export interface SignedIn {

@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { after } from 'node:test';
+import { keepLog, registerCanary } from './canary.ts';
 
 const ROOT = path.join(import.meta.dirname, '../..');
 const BUNDLE = path.join(ROOT, 'dist/refloat.js');
@@ -57,7 +58,10 @@ export function spawnRefloat(args: readonly string[], env: Readonly<Record<strin
   running.add(child);
   const output = { stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => (output.stdout += chunk));
-  child.stderr.setEncoding('utf8').on('data', (chunk: string) => (output.stderr += chunk));
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    output.stderr += chunk;
+    keepLog('refloat', chunk);
+  });
   // Not `close`: an agent that outlives its starter keeps the pipe of standard error open.
   const exited = once(child, 'exit').then(([code, signal]) => {
     running.delete(child);
@@ -88,9 +92,13 @@ export async function startRefloat(
       throw new Error(`refloat ${args[0]} said nothing: ${output.stderr}`);
     }),
   ]);
+  const ready = JSON.parse(first);
+  registerCanary(ready.adminToken?.split('.')[2]);
+  registerCanary(ready.signInLink?.split('#')[1]);
+  registerCanary(ready.enrollmentToken ?? undefined);
   return {
     pid: child.pid ?? 0,
-    ready: JSON.parse(first),
+    ready,
     exited,
     stdout: () => output.stdout,
     stderr: () => output.stderr,

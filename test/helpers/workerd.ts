@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { keepLog } from './canary.ts';
 import { type ControlPlane, controlPlaneEnv } from './control-plane.ts';
 import { freePort } from './free-port.ts';
 import type { TestDatabase } from './postgres.ts';
@@ -38,6 +39,8 @@ export async function startWorkerd(
       wrangler,
       'dev',
       '--local',
+      // GET /__scheduled is the cron trigger.
+      '--test-scheduled',
       '--ip',
       '127.0.0.1',
       '--port',
@@ -70,7 +73,10 @@ export async function startWorkerd(
   );
   let log = '';
   for (const stream of [child.stdout, child.stderr])
-    stream.setEncoding('utf8').on('data', (chunk: string) => (log = (log + chunk).slice(-20_000)));
+    stream.setEncoding('utf8').on('data', (chunk: string) => {
+      log = (log + chunk).slice(-20_000);
+      keepLog('workerd', chunk);
+    });
   const gone = once(child, 'exit');
   const close = async (): Promise<void> => {
     // workerd and esbuild are children of wrangler: the whole group that was started here.
