@@ -39,9 +39,10 @@ export interface Automation extends Allowed {
   readonly issuerId: string | null;
 }
 
-/** Whose rate limit this counts for: a person's, in whatever browser, or a token's. */
+/** Whose rate limit this counts for: a person's, in whatever browser; a token's; or, of an issuer that gives each job another, a subject's. */
 export function limitedAs(principal: Principal): string {
-  return principal.kind === 'person' ? `person:${principal.personId}` : `token:${principal.jti}`;
+  if (principal.kind === 'person') return `person:${principal.personId}`;
+  return principal.issuerId === null ? `token:${principal.jti}` : principal.actor;
 }
 
 /** Throws `FORBIDDEN` without the scope, and for a limited principal where the scope reaches beyond its limit. */

@@ -23,9 +23,11 @@ import {
   signedIn,
   startNodeControlPlane,
 } from '../helpers/control-plane.ts';
+import { AUDIENCE, testIssuer } from '../helpers/issuer.ts';
 import { testDatabase } from '../helpers/postgres.ts';
-import { EXPECTED, WHO, type Who } from './authorization-matrix.ts';
+import { EXPECTED, ISSUER_SCOPES, WHO, type Who } from './authorization-matrix.ts';
 
+const issuer = await testIssuer();
 let plane: ControlPlane;
 let admin: string;
 let hostId: string;
@@ -39,6 +41,8 @@ before(async () => {
   elsewhere = (await addWorkload(plane, hostId)).id;
   hostLogins['host role'] = await enrolled(hostId);
   hostLogins['other host'] = await enrolled(await addHost(plane));
+  const trusted = await call(plane, 'POST', '/api/issuers', { token: admin, body: issuerBody(issuer.url) });
+  assert.equal(trusted.status, 201, JSON.stringify(trusted.body));
 });
 after(() => plane.close());
 
@@ -61,7 +65,7 @@ async function credentialOf(who: Who, scope: string | undefined): Promise<Record
       const { keys, issuer } = await jwtContext(plane);
       const { jti } = await mint(plane);
       const token = new SignJWT({ scope: SCOPES_OF_TOKENS.join(' ') })
-        .setProtectedHeader({ alg: 'EdDSA', typ: 'refloat-token+jwt', kid: keys.signing.kid })
+        .setProtectedHeader({ alg: 'EdDSA', typ: 'refloat-token+jwt', kid: keys.signing(new Date()).kid })
         .setIssuer(issuer)
         .setAudience('another-api')
         .setSubject('tester')
@@ -69,7 +73,7 @@ async function credentialOf(who: Who, scope: string | undefined): Promise<Record
         .setIssuedAt()
         .setNotBefore('0s')
         .setExpirationTime('5m');
-      return bearer(await token.sign(keys.signing.key));
+      return bearer(await token.sign(keys.signing(new Date()).key));
     }
     case 'revoked': {
       const { jwt, jti } = await mint(plane);
@@ -91,6 +95,10 @@ async function credentialOf(who: Who, scope: string | undefined): Promise<Record
     case 'host role':
     case 'other host':
       return { authorization: hostLogins[who] ?? '' };
+    case 'trusted issuer, matching':
+      return bearer(await issuer.token());
+    case 'trusted issuer, not matching':
+      return bearer(await issuer.token({ repository: 'acme/other' }));
     default:
       return who satisfies never;
   }
@@ -120,6 +128,12 @@ async function intentOf(kind: 'restore' | 'plan', done = false) {
   return { id, workload };
 }
 
+const issuerBody = (url: string) => ({
+  name: `ci-${randomUUID()}`,
+  issuer: url,
+  audience: AUDIENCE,
+  rules: [{ claims: { repository: 'acme/shop' }, scopes: ISSUER_SCOPES }],
+});
 const config = (name: string) => ({ name, project: 'p', hostId, image: 'web:1', volumes: [] });
 const body = (value: unknown) => () => Promise.resolve({ body: value });
 
@@ -168,6 +182,16 @@ const ASKS: Readonly<Record<string, () => Promise<Ask>>> = {
   'DELETE /api/sessions/:id': () => Promise.resolve({ path: `/api/sessions/${newId()}` }),
   'PUT /api/passkeys/:id': () => Promise.resolve({ path: `/api/passkeys/${'A'.repeat(22)}`, body: { name: 'n' } }),
   'DELETE /api/passkeys/:id': () => Promise.resolve({ path: `/api/passkeys/${'A'.repeat(22)}` }),
+  'POST /api/issuers': async () => ({ body: issuerBody((await testIssuer()).url) }),
+  'DELETE /api/issuers/:id': async () => {
+    const body = issuerBody((await testIssuer()).url);
+    const { id } = (await call(plane, 'POST', '/api/issuers', { token: admin, body })).body;
+    return { path: `/api/issuers/${id}` };
+  },
+  'POST /api/workloads/:id/imports': async () => ({
+    path: `/api/workloads/${(await restorable()).workload.id}/imports`,
+    body: { archives: [{ file: 'data.tar' }] },
+  }),
   'POST /api/people': () => Promise.resolve({ body: { name: `p-${randomUUID()}`, role: 'viewer' } }),
   'PUT /api/people/:id': async () => ({
     path: `/api/people/${(await signedIn(plane, { role: 'viewer' })).person.id}`,

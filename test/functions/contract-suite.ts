@@ -500,7 +500,9 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
         'HS256 with the public key as secret': await claims(new SignJWT({ scope: '' }))
           .setProtectedHeader({ ...header, alg: 'HS256' })
           .sign(publicKey),
-        'signed by another key': await claims(new SignJWT({ scope: '' })).setProtectedHeader(header).sign(stranger.privateKey),
+        'signed by another key': await claims(new SignJWT({ scope: '' }))
+          .setProtectedHeader(header)
+          .sign(stranger.privateKey),
         'unknown kid': await sign(claims(new SignJWT({ scope: '' })), { kid: 'other' }),
         'no kid': await claims(new SignJWT({ scope: '' }))
           .setProtectedHeader({ alg: 'EdDSA', typ: header.typ })
@@ -514,7 +516,9 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
         'wrong issuer': await sign(claims(new SignJWT({ scope: '' })).setIssuer('https://evil.example')),
         'wrong audience': await sign(claims(new SignJWT({ scope: '' })).setAudience('other')),
         expired: await sign(claims(new SignJWT({ scope: '' })).setExpirationTime(Math.floor(Date.now() / 1000) - 60)),
-        'not yet valid': await sign(claims(new SignJWT({ scope: '' })).setNotBefore(Math.floor(Date.now() / 1000) + 600)),
+        'not yet valid': await sign(
+          claims(new SignJWT({ scope: '' })).setNotBefore(Math.floor(Date.now() / 1000) + 600),
+        ),
         'no exp': await sign(
           new SignJWT({ scope: '' })
             .setIssuer(context.issuer)
