@@ -99,7 +99,7 @@ async function readAll(
   const rules = new EntryRules(request);
   const { expected } = request;
   try {
-    const reader = new TarReader(new ByteQueue(file.bytes));
+    const reader = new TarReader(new ByteQueue(file.bytes, true));
     await readMembers({ reader, rules, request, skips, writer, free, onProgress });
   } catch (error) {
     throw digestDiffers(file, expected) ?? error;

@@ -7,12 +7,9 @@
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, write } from 'node:fs';
 import { promisify } from 'node:util';
-// A namespace, so that an older Node can still load the program and hand over to a newer one.
-import * as zlib from 'node:zlib';
 import { syncDescriptor } from '../fs/durable.ts';
+import { FrameCompressor, frameLength } from './frame-compressor.ts';
 import { O } from './syscalls.ts';
-
-const { constants } = zlib;
 
 const writeAsync = promisify(write);
 
@@ -20,12 +17,12 @@ const writeAsync = promisify(write);
 const BLOCK_BYTES = 2 * 1024 * 1024;
 const MAX_IN_FLIGHT = 4;
 const MIN_RATIO = 150;
-const LEVEL = 3;
 
 export class FrameSink {
   readonly #fd: number;
   readonly #path: string;
   readonly #hash = createHash('sha256');
+  readonly #compressor = new FrameCompressor();
   readonly #pool: Buffer[] = [];
   #inFlight: Promise<void>[] = [];
   #written: Promise<void> = Promise.resolve();
@@ -74,21 +71,13 @@ export class FrameSink {
     if (this.#used === 0) return;
     const block = this.#block;
     const used = this.#used;
-    const compressed = promisify(zlib.zstdCompress)(block.subarray(0, used), {
-      chunkSize: 1_048_576,
-      params: {
-        [constants.ZSTD_c_compressionLevel]: LEVEL,
-        [constants.ZSTD_c_checksumFlag]: 1,
-        [constants.ZSTD_c_contentSizeFlag]: 1,
-      },
-      pledgedSrcSize: used,
-    });
+    const compressed = this.#compressor.compress(block.subarray(0, used));
     const before = this.#written;
     this.#written = (async (): Promise<void> => {
       const [frame] = await Promise.all([compressed, before]);
       this.#pool.push(block);
-      await this.#put(frame);
-      const missing = Math.ceil(used / MIN_RATIO) - frame.length;
+      for (const piece of frame) await this.#put(piece);
+      const missing = Math.ceil(used / MIN_RATIO) - frameLength(frame);
       if (missing > 0) await this.#put(skippable(missing));
     })();
     this.#written.catch((error: unknown) => {
@@ -105,6 +94,7 @@ export class FrameSink {
   async finish(): Promise<{ sha256: string; archiveBytes: number }> {
     await this.flush();
     await this.#written;
+    this.#compressor.close();
     syncDescriptor(this.#fd, this.#path);
     closeSync(this.#fd);
     return { sha256: this.#hash.digest('hex'), archiveBytes: this.#bytes };
@@ -113,6 +103,7 @@ export class FrameSink {
   /** Waits for what is under way, so that nothing writes to a descriptor that someone else got. */
   async abort(): Promise<void> {
     await Promise.allSettled([...this.#inFlight, this.#written]);
+    this.#compressor.close();
     closeSync(this.#fd);
   }
 
