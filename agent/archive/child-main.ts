@@ -1,4 +1,4 @@
-/** Entry of the archive child when running from source; the bundled program enters through runArchiveChild itself. */
-import { runArchiveChild } from './run-child.ts';
+/** Entry of the archive's child process: it loads no engine and no database. */
+import { serveArchiveChild } from './child.ts';
 
-runArchiveChild(process.argv);
+serveArchiveChild();

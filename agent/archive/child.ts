@@ -3,6 +3,7 @@
  *
  * Guarantees: it ends when the agent ends, having emptied what it was building; it answers exactly once.
  */
+import { Socket } from 'node:net';
 import { setPriority } from 'node:os';
 import { RefloatError, toRefloatError } from '../../db/errors.ts';
 import { compareTree } from './compare.ts';
@@ -10,26 +11,28 @@ import { copyTree } from './copy-tree.ts';
 import { extractArchive, verifyArchive } from './extract.ts';
 import { measureTree } from './measure.ts';
 import { packTree } from './pack.ts';
-import type { ChildMessage, ChildRequest } from './protocol.ts';
+import { type ChildMessage, type ChildRequest, REQUEST_FD } from './protocol.ts';
 import { emptyTree } from './remove-tree.ts';
 import type { ArchiveSummary } from './types.ts';
 import { enterWall } from './wall.ts';
 
-/** Reads the request from stdin and serves it. The process exits by itself afterwards. */
+const requests = new Socket({ fd: REQUEST_FD, readable: true, writable: false });
+
+/** Reads the request and serves it. The process exits by itself afterwards. */
 export function serveArchiveChild(): void {
   // The agent decides when to stop; a Ctrl-C in the terminal reaches it too.
   process.on('SIGINT', () => undefined);
   process.on('SIGTERM', () => undefined);
   let text = '';
   let request: ChildRequest | null = null;
-  process.stdin.setEncoding('utf8');
-  process.stdin.on('data', (chunk: string) => {
+  requests.setEncoding('utf8');
+  requests.on('data', (chunk: string) => {
     text += chunk;
     if (request !== null || !text.includes('\n')) return;
     request = JSON.parse(text.slice(0, text.indexOf('\n'))) as ChildRequest;
     void answer(request);
   });
-  process.stdin.on('end', () => {
+  requests.on('end', () => {
     if (request === null) process.exit(1);
     abandoned = true;
   });
@@ -56,8 +59,8 @@ async function answer(request: ChildRequest): Promise<void> {
     if (request.verb === 'extract') emptyTree(request.destination);
     process.exit(1);
   }
-  process.stdin.removeAllListeners('end');
-  process.stdin.destroy();
+  requests.removeAllListeners('end');
+  requests.destroy();
 }
 
 async function serve(request: ChildRequest): Promise<Extract<ChildMessage, { ok: unknown }>['ok']> {

@@ -1,9 +1,12 @@
-/** What the agent and its archive child say to each other: one JSON request on stdin, JSON lines on stdout. */
+/** What the agent and its archive child say to each other: one JSON request on a pipe, JSON lines on stdout. */
 import type { ErrorJson } from '../../db/errors.ts';
 import type { TreeDifference } from '../../db/results.ts';
 import type { ArchiveSummary, CompareRequest, CopyOptions, CopySummary, ReadOptions, TreeCounts } from './types.ts';
 
-/** First argument that turns the program into its own archive child. Not for people. */
+/** The descriptor of that pipe; it closes when the agent is gone. */
+export const REQUEST_FD = 3;
+
+/** What the child shows in a list of processes. */
 export const CHILD_COMMAND = '__archive-child';
 
 export type ChildRequest =

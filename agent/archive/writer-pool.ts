@@ -4,11 +4,9 @@
  * Guarantees: a file is written once, by one thread; `drain` returns when all are, or throws what the first failure was.
  * Does not guarantee: an order among files.
  */
-import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { type ErrorJson, RefloatError } from '../../db/errors.ts';
 import type { Metadata, OnSkip } from './file-writer.ts';
-import { CHILD_COMMAND } from './protocol.ts';
 import {
   CONSUMED,
   encodedLength,
@@ -23,6 +21,10 @@ import {
 } from './writer-protocol.ts';
 
 const THREADS = 2;
+
+/** Source of the threads' program, which the build puts here; undefined when running from source. */
+declare const WRITER_THREAD: string | undefined;
+const EMBEDDED = typeof WRITER_THREAD === 'string' ? WRITER_THREAD : null;
 
 interface Thread {
   readonly worker: Worker;
@@ -95,10 +97,11 @@ export class WriterPool {
     const control = new SharedArrayBuffer(12);
     const slots = new SharedArrayBuffer(SLOTS * SLOT_BYTES);
     const data: WriterData = { root, control, slots };
-    const self = fileURLToPath(import.meta.url);
-    const worker = self.endsWith('.ts')
-      ? new Worker(new URL('./writer-thread.ts', import.meta.url), { workerData: data, resourceLimits: LIMITS })
-      : new Worker(self, { argv: [CHILD_COMMAND, 'writer'], workerData: data, resourceLimits: LIMITS });
+    const worker = new Worker(EMBEDDED ?? new URL('./writer-thread.ts', import.meta.url), {
+      eval: EMBEDDED !== null,
+      workerData: data,
+      resourceLimits: LIMITS,
+    });
     let end: () => void = () => undefined;
     const stopped = new Promise<void>((resolve) => {
       end = resolve;

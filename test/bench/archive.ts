@@ -1,16 +1,18 @@
 /**
- * `npm run bench -- archive [--sets S,M,L] [--pairs 3] [--json]`: capture and restore beside tar with zstd, restic and borg.
+ * `npm run bench -- archive [--data S,M,L] [--pairs 5] [--json]`: capture and restore beside tar with zstd, restic and borg.
  *
- * Every round runs each contender once, one after the other, on one ext4 file system of its own (a loop image with direct I/O), each ending
+ * Prints times, ratios, CPU time (which a busy machine does not distort), where the time goes, peak memory and archive size. Every round runs each contender once, one after the other, on one ext4 file system of its own (a loop image with direct I/O), each ending
  * with its data synced; the ratios are medians of the rounds' ratios, so that a slow moment of the machine hits both sides. Needs root.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { createArchiver } from '../../agent/archive/archiver.ts';
+import { countsOf } from '../../agent/archive/tree-counts.ts';
+import type { Archiver, Expected } from '../../agent/archive/types.ts';
 import { mountLoop } from '../helpers/loop-fs.ts';
 import { makeDataSet, type SetName } from './archive-data.ts';
+import { shippedArchiver } from './shipped-archiver.ts';
 
 const GIB = 1024 ** 3;
 const REFERENCE = 'tar|zstd';
@@ -43,6 +45,8 @@ interface Row {
   readonly set: SetName;
   readonly contender: string;
   readonly medianMs: number;
+  /** User and system time of all its processes. */
+  readonly cpuMs: number;
   /** Refloat's time over this contender's, median of the rounds. */
   readonly ratio: number;
   readonly target: number | null;
@@ -52,29 +56,32 @@ export async function main(args: readonly string[]): Promise<void> {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      sets: { type: 'string', default: 'S,M,L' },
+      data: { type: 'string', default: 'S,M,L' },
       pairs: { type: 'string', default: '5' },
       json: { type: 'boolean', default: false },
     },
   });
   const fs = mountLoop('ext4', 24 * GIB, { folder: existsSync('/var/tmp') ? '/var/tmp' : undefined, directIo: true });
+  const archiver = await shippedArchiver();
   const rows: Row[] = [];
+  const phases: string[] = [];
   const memory: string[] = [];
   const sizes: string[] = [];
   try {
-    for (const set of values.sets.split(',') as SetName[]) {
+    for (const set of values.data.split(',') as SetName[]) {
       const root = join(fs.path, `data-${set}`);
       process.stderr.write(`making ${set} …\n`);
       makeDataSet(set, root);
-      rows.push(...(await benchCapture(set, root, fs.path, Number(values.pairs), sizes, memory)));
-      rows.push(...(await benchRestore(set, root, fs.path, Number(values.pairs), memory)));
+      rows.push(...(await benchCapture(archiver, set, root, fs.path, Number(values.pairs), sizes, memory)));
+      rows.push(...(await benchRestore(archiver, set, root, fs.path, Number(values.pairs), memory)));
+      phases.push(...(await whereTheTimeGoes(archiver, set, root, fs.path)));
       rmSync(root, { recursive: true });
     }
   } finally {
     fs.unmount();
   }
-  for (const line of [...table(rows), ...sizes, ...memory]) process.stdout.write(`${line}\n`);
-  if (values.json) process.stdout.write(`${JSON.stringify({ rows, sizes, memory })}\n`);
+  for (const line of [...table(rows), ...phases, ...sizes, ...memory]) process.stdout.write(`${line}\n`);
+  if (values.json) process.stdout.write(`${JSON.stringify({ rows, phases, sizes, memory })}\n`);
 }
 
 const installed = (tool: string): boolean => {
@@ -108,6 +115,7 @@ const shNow = (script: string, ...args: string[]): void => {
 };
 
 async function benchCapture(
+  archiver: Archiver,
   set: SetName,
   root: string,
   base: string,
@@ -123,7 +131,7 @@ async function benchCapture(
     {
       name: 'refloat',
       run: async () => {
-        await createArchiver().pack({ root, archive: ours });
+        await archiver.pack({ root, archive: ours });
       },
       after: () => {
         sizes[sizes.length] = `size ${set}: ${statSync(ours).size} bytes`;
@@ -166,10 +174,17 @@ async function benchCapture(
   return rows;
 }
 
-async function benchRestore(set: SetName, root: string, base: string, pairs: number, memory: string[]): Promise<Row[]> {
+async function benchRestore(
+  archiver: Archiver,
+  set: SetName,
+  root: string,
+  base: string,
+  pairs: number,
+  memory: string[],
+): Promise<Row[]> {
   const archive = join(base, 'in.tar.zst');
   const out = join(base, 'out');
-  const { sha256, archiveBytes, skipped: _, ...counts } = await createArchiver().pack({ root, archive });
+  const expected = await packedAs(archiver, root, archive);
   const clear = (): void => rmSync(out, { recursive: true, force: true });
   const make = (): void => void mkdirSync(out);
   const peak = watchMemory();
@@ -177,11 +192,11 @@ async function benchRestore(set: SetName, root: string, base: string, pairs: num
     {
       name: 'refloat',
       run: async () => {
-        await createArchiver().extract({
+        await archiver.extract({
           archive,
           destination: out,
           policy: 'faithful',
-          expected: { sha256, archiveBytes, counts },
+          expected,
         });
       },
       after: clear,
@@ -222,16 +237,19 @@ async function benchRestore(set: SetName, root: string, base: string, pairs: num
 
 async function rounds(what: string, set: SetName, contenders: readonly Contender[], pairs: number): Promise<Row[]> {
   const times = new Map<string, number[]>(contenders.map(({ name }) => [name, []]));
+  const cpu = new Map<string, number[]>(contenders.map(({ name }) => [name, []]));
   for (let round = 0; round <= pairs; round += 1) {
     for (const { name, before, run, after } of contenders) {
       before?.();
       execFileSync('sync');
-      const start = process.hrtime.bigint();
-      await run();
-      const ms = Number(process.hrtime.bigint() - start) / 1e6;
+      const cpuBefore = childrenCpuMs();
+      const ms = await timed(run);
+      const cpuMs = childrenCpuMs() - cpuBefore;
       after();
       // The first round warms the page cache for all alike.
-      if (round > 0) times.get(name)?.push(ms);
+      if (round === 0) continue;
+      times.get(name)?.push(ms);
+      cpu.get(name)?.push(cpuMs);
     }
     process.stderr.write(
       `${what} ${set} round ${round}: ${[...times].map(([name, list]) => `${name} ${Math.round(list.at(-1) ?? 0)} ms`).join(', ')}\n`,
@@ -245,6 +263,7 @@ async function rounds(what: string, set: SetName, contenders: readonly Contender
       set,
       contender: name,
       medianMs: Math.round(median(list)),
+      cpuMs: Math.round(median(cpu.get(name) ?? [])),
       ratio: Number(median(list.map((ms, index) => (own[index] ?? 0) / ms)).toFixed(3)),
       target: TARGETS[`${what} ${set} ${name}`] ?? null,
     };
@@ -258,11 +277,55 @@ function median(values: readonly number[]): number {
 }
 
 function table(rows: readonly Row[]): string[] {
-  const lines = rows.map(({ what, set, contender, medianMs, ratio, target }) => {
+  const lines = rows.map(({ what, set, contender, medianMs, cpuMs, ratio, target }) => {
     const judged = target === null ? '' : `${ratio <= target ? 'met' : 'MISSED'}, target ${target}`;
-    return `${what.padEnd(8)} ${set}  ${contender.padEnd(9)} ${String(medianMs).padStart(7)} ms   refloat/this ${ratio.toFixed(2)}   ${judged}`;
+    return `${what.padEnd(8)} ${set}  ${contender.padEnd(9)} ${String(medianMs).padStart(7)} ms   cpu ${String(cpuMs).padStart(7)} ms   refloat/this ${ratio.toFixed(2)}   ${judged}`;
   });
   return ['', ...lines, ''];
+}
+
+async function timed(run: () => Promise<unknown>): Promise<number> {
+  const start = process.hrtime.bigint();
+  await run();
+  return Number(process.hrtime.bigint() - start) / 1e6;
+}
+
+/** Of all processes that this one and its children have waited for (proc(5): cutime, cstime). */
+function childrenCpuMs(): number {
+  const fields = readFileSync('/proc/self/stat', 'utf8').split(') ').at(-1)?.split(' ') ?? [];
+  return (Number(fields[13]) + Number(fields[14])) * 10;
+}
+
+async function packedAs(archiver: Archiver, root: string, archive: string): Promise<Expected> {
+  const summary = await archiver.pack({ root, archive });
+  return { sha256: summary.sha256, archiveBytes: summary.archiveBytes, counts: countsOf(summary) };
+}
+
+/** The verbs contain each other: starting a process, walking the tree, writing; and reading back, with and without writing files. */
+async function whereTheTimeGoes(archiver: Archiver, set: SetName, root: string, base: string): Promise<string[]> {
+  const [empty, archive, out] = ['empty', 'phases.tar.zst', 'phases'].map((name) => join(base, name)) as [
+    string,
+    string,
+    string,
+  ];
+  mkdirSync(empty, { recursive: true });
+  let expected: Expected = {};
+  const start = await timed(async () => await archiver.measure(empty));
+  const walk = await timed(async () => await archiver.measure(root));
+  const pack = await timed(async () => {
+    expected = await packedAs(archiver, root, archive);
+  });
+  const verify = await timed(async () => await archiver.verify({ archive, policy: 'faithful', expected }));
+  execFileSync('sync');
+  const extract = await timed(
+    async () => await archiver.extract({ archive, destination: out, policy: 'faithful', expected }),
+  );
+  for (const left of [archive, out]) rmSync(left, { recursive: true, force: true });
+  const ms = (value: number): string => `${Math.max(0, Math.round(value))} ms`;
+  return [
+    `where the time goes, capture ${set}: start ${ms(start)}, walk ${ms(walk - start)}, read, compress, hash and write ${ms(pack - walk)}`,
+    `where the time goes, restore ${set}: start ${ms(start)}, read, hash, decompress and parse ${ms(verify - start)}, create files and sync beyond that ${ms(extract - verify)}`,
+  ];
 }
 
 /** Highest high-water mark among Refloat's archive children, sampled until `stop`; the agent itself does nothing but wait. */

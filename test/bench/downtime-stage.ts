@@ -1,4 +1,4 @@
-/** The whole product for the downtime bench: control plane and agent as processes, an engine, and data on an ext4 of its own. */
+/** The whole product for the downtime bench: control plane and agent as processes, an engine, and data on a file system of its own. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -22,17 +22,21 @@ export interface BenchStage {
   readonly api: DemoApi;
   readonly hostId: string;
   readonly image: string;
-  /** On the ext4 of its own; everything below it may be the source of a volume. */
+  /** On the file system of its own; everything below it may be the source of a volume. */
   readonly root: string;
   /** Elsewhere, for archives of the other tool. */
   readonly scratch: string;
 }
 
-export async function setBenchStage(cleanup: Cleanup, say: (line: string) => void): Promise<BenchStage> {
+export async function setBenchStage(
+  cleanup: Cleanup,
+  say: (line: string) => void,
+  type: 'ext4' | 'xfs' = 'ext4',
+): Promise<BenchStage> {
   const scratch = await mkdtemp(join(tmpdir(), 'rfb-'));
   cleanup.add('directory', () => rm(scratch, { recursive: true, force: true, maxRetries: 5 }));
-  const fileSystem = mountLoop('ext4', DATA_BYTES);
-  cleanup.add('ext4', () => fileSystem.unmount());
+  const fileSystem = mountLoop(type, DATA_BYTES);
+  cleanup.add(type, () => fileSystem.unmount());
   const handle = await ensureEngine({
     dockerHost: process.env['DOCKER_HOST'],
     install: true,

@@ -197,7 +197,7 @@ function table(rows: readonly Row[]): string {
   return `Downtime seen from outside; medians; ratios are medians too, each to a plain stop and start right before.\n${text.join('\n')}\n`;
 }
 
-function median(values: readonly number[]): number {
+export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = Math.floor(sorted.length / 2);
   const [low = 0, high = 0] = [sorted[sorted.length % 2 === 0 ? middle - 1 : middle], sorted[middle]];
@@ -208,7 +208,7 @@ function ms(value: number): string {
   return `${Math.round(value)} ms`;
 }
 
-async function smallFiles(directory: string): Promise<void> {
+export async function smallFiles(directory: string): Promise<void> {
   const content = randomFillSync(Buffer.alloc(1024));
   for (let folder = 0; folder < 500; folder += 1) {
     const path = join(directory, `folder-${folder}`);
@@ -217,7 +217,7 @@ async function smallFiles(directory: string): Promise<void> {
   }
 }
 
-async function randomFile(path: string, mebibytes: number): Promise<void> {
+export async function randomFile(path: string, mebibytes: number): Promise<void> {
   const block = Buffer.alloc(1024 ** 2);
   const file = await open(path, 'w');
   try {

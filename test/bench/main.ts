@@ -3,6 +3,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ main(args: readonly strin
   api: () => import('./api.ts'),
   archive: () => import('./archive.ts'),
   downtime: () => import('./downtime.ts'),
+  pause: () => import('./pause.ts'),
 };
 
 const [name, ...args] = process.argv.slice(2);
