@@ -72,6 +72,8 @@ class KeptCompressor {
     await new Promise<void>((resolve, reject) => {
       this.#stream.write(block, (error) => (error ? reject(error) : resolve()));
     });
+    // What the stream has not handed over yet comes through the listener now, so that no piece ends up in the next frame.
+    while (this.#stream.read() !== null);
     return this.#pieces;
   }
 
