@@ -11,10 +11,11 @@ import { fremovexattr, fxattrs } from '../archive/syscalls.ts';
 import type { CopySummary } from '../archive/types.ts';
 import { reserveOf } from '../fs/disk-space.ts';
 import { makeDirectoryDurably } from '../fs/durable.ts';
-import { isMountPoint } from '../fs/mounts.ts';
+import { isMountPoint, mountOf, readMounts } from '../fs/mounts.ts';
 import { canReflink } from '../fs/reflink.ts';
 import { removeTree } from '../fs/remove-tree.ts';
 import { readRootMetadata, writeRootMetadata } from '../fs/root-metadata.ts';
+import { isInside } from '../fs/volume-path.ts';
 import type { StepContext } from '../restore/saga.ts';
 import type { SnapshotSource } from '../snapshots/create-snapshot.ts';
 import type { CaptureFacts, Copy } from './facts.ts';
@@ -22,20 +23,32 @@ import type { CaptureFacts, Copy } from './facts.ts';
 /** `first` and `catch-up` while the containers run, `frozen` while they stand still. */
 export type Pass = 'first' | 'catch-up' | 'frozen';
 
-export function planCopy(volume: Pick<SnapshotSource, 'name' | 'path'>, intentId: string): Copy {
-  const mountPoint = isMountPoint(volume.path);
-  const beside = mountPoint ? volume.path : dirname(volume.path);
-  const privateDirectory = join(beside, `.refloat-${intentId}`);
-  const { blocks, bsize } = statfsSync(beside);
-  return {
-    volume: volume.name,
-    live: volume.path,
-    mountPoint,
-    privateDirectory,
-    path: join(privateDirectory, volume.name),
-    reflink: canReflink(beside),
-    reserveBytes: reserveOf(blocks * bsize),
-  };
+export function planCopies(volumes: readonly SnapshotSource[], intentId: string): Copy[] {
+  return volumes.map((volume) => {
+    const mountPoint = isMountPoint(volume.path);
+    const anchor = anchorOf(volume, volumes);
+    const beside = isMountPoint(anchor.path) ? anchor.path : dirname(anchor.path);
+    const privateDirectory = join(beside, `.refloat-${intentId}`);
+    const { blocks, bsize } = statfsSync(beside);
+    return {
+      volume: volume.name,
+      live: volume.path,
+      mountPoint,
+      privateDirectory,
+      path: join(privateDirectory, volume.name),
+      reflink: canReflink(beside),
+      reserveBytes: reserveOf(blocks * bsize),
+    };
+  });
+}
+
+/** The outermost volume of the same file system that this one lies in, or itself: what lies in a volume would be copied with it. */
+function anchorOf(volume: SnapshotSource, volumes: readonly SnapshotSource[]): SnapshotSource {
+  const mounts = readMounts();
+  const mountPoint = mountOf(mounts, volume.path).mountPoint;
+  return volumes
+    .filter((outer) => isInside(outer.path, volume.path) && mountOf(mounts, outer.path).mountPoint === mountPoint)
+    .reduce((outermost, outer) => (outer.path.length < outermost.path.length ? outer : outermost), volume);
 }
 
 /** Makes the private directories, empty. */

@@ -15,7 +15,7 @@ export interface Copy {
   readonly live: string;
   /** A file system is mounted at `live`. */
   readonly mountPoint: boolean;
-  /** `.refloat-<intent id>` beside `live`, or inside it if it is a mount point; mode 0700. */
+  /** `.refloat-<intent id>` beside the outermost volume that `live` lies in, or inside that if it is a mount point; mode 0700. */
   readonly privateDirectory: string;
   readonly path: string;
   /** The file system can share blocks between files. */

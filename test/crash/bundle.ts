@@ -26,8 +26,8 @@ const SHORT_PAUSES: Change = {
 /** The archive child begins from a file of its own, which is read in a third of the time. */
 const SMALL_CHILD: Change = {
   file: 'agent/archive/archiver.ts',
-  from: "new URL('./child-main.ts', import.meta.url)) : self;",
-  to: "new URL('./child-main.ts', import.meta.url)) : fileURLToPath(new URL('./child.mjs', import.meta.url));",
+  from: "new URL('./child-main.ts', import.meta.url)",
+  to: "new URL('./child.mjs', import.meta.url)",
 };
 
 export interface BundleOptions {
@@ -59,12 +59,27 @@ export async function bundle(directory: string, options: BundleOptions = {}): Pr
     logLevel: 'warning',
     external: ['cpu-features', '*.node'],
     nodePaths: [join(ROOT, 'node_modules')],
+    define: { WRITER_THREAD: JSON.stringify(await writerThread()) },
     plugins: [changing(changes), unused(), insteadOf(options.instead ?? {}), koffiByPath()],
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module';\nimport { fileURLToPath as __fileURLToPath } from 'node:url';\nimport { dirname as __pathDirname } from 'node:path';\nconst require = __createRequire(import.meta.url);\nconst __filename = __fileURLToPath(import.meta.url);\nconst __dirname = __pathDirname(__filename);",
     },
   });
   return join(directory, 'program.mjs');
+}
+
+/** The program of the child's threads, which the child holds as a string. */
+async function writerThread(): Promise<string> {
+  const { outputFiles } = await build({
+    entryPoints: [join(ROOT, 'agent/archive/writer-thread.ts')],
+    bundle: true,
+    platform: 'node',
+    target: 'node24',
+    format: 'esm',
+    write: false,
+    plugins: [koffiByPath()],
+  });
+  return outputFiles[0]?.text ?? '';
 }
 
 function changing(changes: readonly Change[]): Plugin {

@@ -8,7 +8,7 @@ import { type SpaceNeed, spaceByFileSystem, spaceRefusals } from '../../fs/disk-
 import { readMounts } from '../../fs/mounts.ts';
 import type { Step, StepContext } from '../../restore/saga.ts';
 import { refuse } from '../../restore/steps/preflight.ts';
-import { noCopyWarning, planCopy } from '../copies.ts';
+import { noCopyWarning, planCopies } from '../copies.ts';
 import type { CaptureFacts, Copy } from '../facts.ts';
 
 /** Header, padding and extended attributes of one entry, before compression; its inode in a copy. */
@@ -29,7 +29,7 @@ export const checkDisk: Step<CaptureFacts, 'check_disk'> = {
     refuse(spaceRefusals(without));
     if (!(await willFreeze(context))) return { fileSystems: without, contentBytes, copies: [] };
 
-    const copies = volumes.map((volume) => planCopy(volume, intent.id));
+    const copies = planCopies(volumes, intent.id);
     const needs = copies.map((copy, index) => needOf(copy, sizes[index] ?? { allocatedBytes: 0, entries: 0 }));
     const fileSystems = spaceByFileSystem([archives, ...needs], mounts);
     const [noRoom] = spaceRefusals(fileSystems);

@@ -137,6 +137,22 @@ test('a volume that is a mount point is copied inside it, and looks as it did be
   assert.deepEqual(compareTrees(before, snapshotTree(disks.xfs.path)), []);
 });
 
+test('a volume in another one is copied beside both, so that neither copy ends up in the other', async () => {
+  const source = join(disks.ext4.path, 'outer');
+  mkdirSync(join(source, 'below', 'inner'), { recursive: true });
+  writeFileSync(join(source, 'below', 'inner', 'kept'), 'x');
+  const made = await workloadAt(source, {
+    volumes: [
+      { name: 'data', scope: 'absolute', source, target: '/volumes/data' },
+      { name: 'inner', scope: 'absolute', source: join(source, 'below', 'inner'), target: '/volumes/inner' },
+    ],
+  });
+  const row = await captureOf(made.id);
+  assert.equal(row.state, 'succeeded', JSON.stringify(row.error));
+  assert.equal(row.result?.['takenBy'], 'copy');
+  assert.deepEqual(compareTrees(snapshotTree(source), snapshotTree(extracted(row, disks.ext4.path))), []);
+});
+
 test('without room for a copy the archives are written inside the freeze, and the result says so', async () => {
   const source = join(disks.small.path, 'data');
   mkdirSync(source);
