@@ -111,7 +111,7 @@ const EMBEDDED = typeof ARCHIVE_CHILD === 'string' ? ARCHIVE_CHILD : null;
 
 /**
  * From source the child has a file of its own. Bundled, it is read from standard input: loading the whole agent instead took 0.15 s
- * and 20 MiB, for the child and for each of its threads. Native packages are found from the working directory then.
+ * more, for the child and for each of its threads. Native packages are found from the working directory then.
  */
 const PROGRAM =
   EMBEDDED === null ? [fileURLToPath(new URL('./child-main.ts', import.meta.url))] : ['--input-type=module', '-'];

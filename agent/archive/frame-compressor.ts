@@ -1,11 +1,11 @@
 /**
  * Compresses blocks to zstd frames on the thread pool, several at a time.
  *
- * Guarantees: each result is one frame with a checksum; all frames together are at most one part in a hundred larger than at
- * level 3.
- * Tried, on 50,000 small files: a compressor per frame cost a fifth of all CPU time in garbage collection, since V8 counts its
- * memory as growth; level 3 for everything took 40 % longer than level 1 and saved nothing on half-compressible data, but 6 % on
- * program text. So compressors are kept, and every few blocks both levels are tried and the cheaper one kept while it is as good.
+ * Guarantees: each result is one frame with a checksum.
+ * Does not guarantee: the size of level 3 for every block. Every few blocks both levels are tried, and the fast one is kept as long as it
+ * made the tried block at most half a percent larger; the blocks between go by that.
+ * Tried: a compressor per frame, whose memory V8 takes for growth of the heap, so that it marks the whole heap every few frames: a
+ * tenth of all CPU time. So compressors are kept. README.md has the numbers.
  */
 // A namespace, so that an older Node can still load the program and hand over to a newer one.
 import * as zlib from 'node:zlib';
