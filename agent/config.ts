@@ -10,6 +10,7 @@ import { join, normalize } from 'node:path';
 import { z } from 'zod';
 import { RefloatError } from '../db/errors.ts';
 import { isUuid } from '../db/ids.ts';
+import { INTENT_KINDS, type IntentKind } from '../db/intent-state.ts';
 
 export interface AgentConfig {
   readonly stateDir: string;
@@ -19,6 +20,12 @@ export interface AgentConfig {
   readonly volumeBase: string;
   /** Import intents may read archives below it; undefined: they are refused. */
   readonly importDirectory?: string | undefined;
+  /** Kinds of intent that this host does at all. */
+  readonly allowedIntents: ReadonlySet<IntentKind>;
+  /** Docker volumes that scope `named` may use, `*` for any text; null: all. */
+  readonly allowedVolumes: readonly string[] | null;
+  /** Content of all volumes of one restore; null: no limit but the disk. */
+  readonly maxRestoreBytes: number | null;
   readonly undoWindowSeconds: number;
   readonly dockerHost: string | undefined;
   /** Undefined until enrolled; `recover`, `pack`, `unpack`, `verify` and `status` do without. */
@@ -40,6 +47,9 @@ export const AGENT_JSON = z.strictObject({
   allowedRoots: z.array(z.string()).optional(),
   volumeBase: z.string().optional(),
   importDirectory: z.string().optional(),
+  allowedIntents: z.array(z.string()).optional(),
+  allowedVolumes: z.array(z.string()).optional(),
+  maxRestoreBytes: z.number().optional(),
   undoWindowSeconds: z.number().optional(),
   dockerHost: z.string().optional(),
   logLevel: z.string().optional(),
@@ -79,6 +89,9 @@ export function parseConfig(env: Environment, file: AgentJson): AgentConfig {
       text(env, 'REFLOAT_VOLUME_BASE') ?? file.volumeBase ?? DEFAULT_VOLUME_BASE,
     ),
     importDirectory: importDirectory(text(env, 'REFLOAT_IMPORT_DIR') ?? file.importDirectory),
+    allowedIntents: allowedIntents(listed(env, 'REFLOAT_ALLOWED_INTENTS') ?? file.allowedIntents),
+    allowedVolumes: listed(env, 'REFLOAT_ALLOWED_VOLUMES') ?? file.allowedVolumes ?? null,
+    maxRestoreBytes: maxRestoreBytes(text(env, 'REFLOAT_MAX_RESTORE_BYTES') ?? file.maxRestoreBytes),
     undoWindowSeconds: undoWindow(text(env, 'REFLOAT_UNDO_WINDOW_SECONDS'), file.undoWindowSeconds),
     dockerHost: dockerHost(text(env, 'DOCKER_HOST') ?? file.dockerHost),
     databaseUrl: databaseUrl(text(env, 'REFLOAT_AGENT_DATABASE_URL') ?? file.databaseUrl),
@@ -127,6 +140,34 @@ function absolute(name: string, path: string): string {
 
 function importDirectory(path: string | undefined): string | undefined {
   return path === undefined ? undefined : absolute('REFLOAT_IMPORT_DIR', path);
+}
+
+function listed(env: Environment, name: string): string[] | undefined {
+  return text(env, name)
+    ?.split(/[\s,]+/)
+    .filter((part) => part !== '');
+}
+
+function allowedIntents(names: readonly string[] | undefined): ReadonlySet<IntentKind> {
+  const kinds = new Set<IntentKind>();
+  for (const name of names ?? INTENT_KINDS) {
+    const kind = INTENT_KINDS.find((known) => known === name);
+    if (kind === undefined) {
+      throw invalid(
+        'REFLOAT_ALLOWED_INTENTS',
+        `REFLOAT_ALLOWED_INTENTS must be of ${INTENT_KINDS.join(', ')}, and has ${JSON.stringify(name)}`,
+      );
+    }
+    kinds.add(kind);
+  }
+  return kinds;
+}
+
+function maxRestoreBytes(value: string | number | undefined): number | null {
+  if (value === undefined) return null;
+  const bytes = typeof value === 'number' ? value : /^\d{1,16}$/.test(value) ? Number(value) : Number.NaN;
+  if (Number.isSafeInteger(bytes) && bytes >= 0) return bytes;
+  throw invalid('REFLOAT_MAX_RESTORE_BYTES', 'REFLOAT_MAX_RESTORE_BYTES must be a whole number of bytes');
 }
 
 function undoWindow(variable: string | undefined, member: number | undefined): number {

@@ -64,12 +64,16 @@ export const WORKLOAD_CONFIG = z
       .string()
       .regex(/^[a-z][a-z0-9-]{0,31}$/)
       .default('image'),
-    image: z.string().min(1).max(512),
+    image: z.string().max(512).refine(isImageReference, 'must be an image reference'),
     command: COMMAND.optional(),
     entrypoint: COMMAND.optional(),
     env: z.record(z.string().regex(/^[^=\0]+$/), z.string().regex(/^[^\0]*$/)).default({}),
     ports: z.array(PORT).max(256).default([]),
-    network: z.string().min(1).max(128).default('bridge'),
+    /** `bridge`, `host`, `none` or the name of a network; never another container's. */
+    network: z
+      .string()
+      .regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/, 'must be bridge, host, none or the name of a network')
+      .default('bridge'),
     volumes: z.array(VOLUME).max(64).default([]),
     replicas: z.int().min(0).max(64).default(1),
     restart: z
@@ -106,6 +110,14 @@ export const WORKLOAD_CONFIG = z
     }
   });
 
+/** Image references go into addresses of the engine's interface unescaped: they must not be able to lead elsewhere. */
+export function isImageReference(text: string): boolean {
+  return (
+    /^[a-zA-Z0-9][a-zA-Z0-9._:/@-]*$/.test(text) &&
+    !text.split('/').some((component) => component === '' || component === '.' || component === '..')
+  );
+}
+
 export type WorkloadConfig = z.output<typeof WORKLOAD_CONFIG>;
 export type WorkloadConfigInput = z.input<typeof WORKLOAD_CONFIG>;
 export type VolumeConfig = WorkloadConfig['volumes'][number];
@@ -116,6 +128,9 @@ export type VolumeConfig = WorkloadConfig['volumes'][number];
  */
 export function sourceProblem(scope: (typeof SCOPES)[number], source: string): string | undefined {
   if (source.includes('\0')) return 'must not contain NUL';
+  // Where restores keep staged and previous trees.
+  if (source.split('/').some((part) => part.startsWith('.refloat-')))
+    return 'must not name a directory of Refloat itself';
   switch (scope) {
     case 'absolute':
       return source.startsWith('/') && source !== '/' && isCleanPath(source.slice(1))

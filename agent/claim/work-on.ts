@@ -1,9 +1,12 @@
 /** One claimed intent from its row to its spooled outcome. */
 import { RefloatError } from '../../db/errors.ts';
+import { isUuid } from '../../db/ids.ts';
 import type { ClaimedRow } from '../../db/queries/claim-intent.ts';
+import { finishIntent } from '../../db/queries/finish-intent.ts';
 import type { Outcome } from '../../db/results.ts';
 import { findDeploysToRepair } from '../deploy/repair-deploy.ts';
 import type { AgentDeps } from '../deps.ts';
+import { requireAllowedKind } from '../intents/host-limits.ts';
 import { parseClaim } from '../intents/parse-claim.ts';
 import { failure, runIntent } from '../intents/run-intent.ts';
 import { readJournal } from '../restore/journal-dir.ts';
@@ -27,6 +30,7 @@ export interface WorkOptions {
 
 /** Returns when the outcome is spooled; its delivery goes on behind. */
 export async function workOn({ deps, database, delivery, hostId, row, onControl }: WorkOptions): Promise<void> {
+  if (!isUuid(row.id)) return refuseUnnamed(database, hostId, row);
   const spool = delivery.hold(row.id, row.leaseEpoch, row.lastSeq);
   const log = deps.log.child({ intentId: row.id, kind: row.kind });
   if (await isSettled(deps, spool, row, hostId)) {
@@ -40,7 +44,9 @@ export async function workOn({ deps, database, delivery, hostId, row, onControl 
   let outcome: Outcome | null = null;
   try {
     refuseBeforehand(row);
-    outcome = await runIntent(deps, parseClaim(row), control);
+    const intent = parseClaim(row, hostId);
+    requireAllowedKind(deps.config, intent);
+    outcome = await runIntent(deps, intent, control);
   } catch (thrown) {
     outcome = failure(thrown);
   } finally {
@@ -52,6 +58,15 @@ export async function workOn({ deps, database, delivery, hostId, row, onControl 
   }
   spool.append({ type: 'finish', outcome });
   log.info({ state: outcome.state, ...(outcome.error === null ? {} : { error: outcome.error }) }, 'ends');
+}
+
+/** An intent whose id cannot name a file has no spool: it is ended right here. */
+async function refuseUnnamed(database: AgentDatabase, hostId: string, row: ClaimedRow): Promise<void> {
+  const error = new RefloatError('VALIDATION_FAILED', 'the id of the intent is not one', {
+    hint: 'Somebody else than the control plane wrote it: look at who has the database’s password.',
+  });
+  const outcome: Outcome = { state: 'failed', result: null, error: error.toJSON() };
+  await database.attempt((sql) => finishIntent(sql, { intentId: row.id, hostId, leaseEpoch: row.leaseEpoch }, outcome));
 }
 
 /** The intent ran to its end on this host, whatever Postgres remembers of it; the outcome is in the spool or in the journal. */

@@ -9,7 +9,7 @@ import { RefloatError } from '../../db/errors.ts';
 import { isSupportedScope } from '../../db/scopes.ts';
 import type { AgentDeps } from '../deps.ts';
 import { makeDirectoriesDurably } from '../fs/durable.ts';
-import { resolveVolume } from '../fs/volume-path.ts';
+import { requireAllowedVolume, resolveVolume } from '../fs/volume-path.ts';
 import type { WorkloadRef } from '../intents/claimed-intent.ts';
 import { WORKLOAD_LABEL } from './labels.ts';
 
@@ -26,6 +26,7 @@ export async function ensureVolumes(
   for (const volume of workload.config.volumes) {
     // instance and ephemeral have no place on the host that would be the workload's; see plan-containers.ts.
     if (!isSupportedScope(volume.scope)) continue;
+    if (volume.scope === 'named') requireAllowedVolume(deps.config.allowedVolumes, volume);
     if (volume.scope === 'named' && (await deps.engine.volume(volume.source)) === null) {
       await deps.engine.createVolume(volume.source, { [WORKLOAD_LABEL]: workload.id });
     }

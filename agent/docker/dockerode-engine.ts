@@ -8,6 +8,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import Docker from 'dockerode';
 import { RefloatError } from '../../db/errors.ts';
+import { isImageReference } from '../../db/workload.ts';
 import { type CallOptions, call, callAndRead, timedOut } from './call.ts';
 import { activeContainers, containerInfo } from './container-info.ts';
 import { createBody, dockerPolicy } from './create-body.ts';
@@ -15,7 +16,7 @@ import { DEFAULT_DOCKER_HOST, type DockerEnvironment, dockerOptions } from './do
 import type { ActiveContainer, ContainerInfo, ContainerSpec, Engine, RestartPolicy } from './engine.ts';
 import { imageGone, startFailure, statusOf } from './failures.ts';
 import { demultiplex } from './multiplex.ts';
-import { isReference, part, taggedReference } from './references.ts';
+import { part, taggedReference } from './references.ts';
 import { registryAuth } from './registry-auth.ts';
 
 export interface EngineOptions {
@@ -207,7 +208,7 @@ class DockerodeEngine implements Engine {
   }
 
   async imageId(reference: string): Promise<string | null> {
-    if (!isReference(reference)) return null;
+    if (!isImageReference(reference)) return null;
     const answer = await this.#ask({
       method: 'GET',
       path: `/images/${reference}/json`,

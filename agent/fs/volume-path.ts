@@ -27,7 +27,8 @@ export interface VolumeTarget {
 }
 
 export interface VolumeHost {
-  readonly config: Pick<AgentConfig, 'allowedRoots' | 'volumeBase'>;
+  readonly config: Pick<AgentConfig, 'allowedRoots' | 'volumeBase'> &
+    Partial<Pick<AgentConfig, 'stateDir' | 'allowedVolumes'>>;
   readonly engine: Pick<Engine, 'volume'>;
 }
 
@@ -37,6 +38,27 @@ export interface VolumeHost {
  *   `SOURCE_NOT_DIRECTORY`, `SOURCE_MISSING` (a Docker volume that is not there)
  */
 export async function resolveVolume(
+  host: VolumeHost,
+  workload: { readonly project: string; readonly stage: string },
+  volume: VolumeConfig,
+): Promise<VolumeTarget> {
+  const target = await resolveInBase(host, workload, volume);
+  // A private engine keeps its volumes below the state directory; where a Docker volume lies is Docker's to say.
+  if (host.config.stateDir === undefined || volume.scope === 'named') return target;
+  const stateDir = await realpathOrSelf(host.config.stateDir);
+  const { live } = target;
+  if (live !== stateDir && !isInside(stateDir, live) && !isInside(live, stateDir)) return target;
+  throw new RefloatError(
+    'SOURCE_OUTSIDE_ROOTS',
+    `volume "${volume.name}": ${live} holds the state of the agent itself`,
+    {
+      hint: 'Journals and snapshots are no workload’s: choose another directory.',
+      details: { volume: volume.name },
+    },
+  );
+}
+
+async function resolveInBase(
   host: VolumeHost,
   workload: { readonly project: string; readonly stage: string },
   volume: VolumeConfig,
@@ -102,6 +124,7 @@ export async function resolveVolume(
       return found(live.path, live.exists);
     }
     case 'named': {
+      requireAllowedVolume(host.config.allowedVolumes ?? null, volume);
       const reported = await host.engine.volume(volume.source);
       if (reported === null) {
         throw new RefloatError('SOURCE_MISSING', `volume "${volume.name}": Docker has no volume "${volume.source}"`, {
@@ -125,6 +148,21 @@ export async function resolveVolume(
     default:
       return volume.scope satisfies never;
   }
+}
+
+/** @throws RefloatError `SOURCE_OUTSIDE_ROOTS` */
+export function requireAllowedVolume(allowed: readonly string[] | null, volume: VolumeConfig): void {
+  const isAllowed = (pattern: string): boolean =>
+    new RegExp(`^${pattern.replaceAll(/[\\^$.+?()[\]{}|]/g, '\\$&').replaceAll('*', '.*')}$`, 's').test(volume.source);
+  if (allowed === null || allowed.some(isAllowed)) return;
+  throw new RefloatError(
+    'SOURCE_OUTSIDE_ROOTS',
+    `volume "${volume.name}": the Docker volume "${volume.source}" is none that this host allows`,
+    {
+      hint: 'Add it to REFLOAT_ALLOWED_VOLUMES on the host, if workloads may use it.',
+      details: { volume: volume.name },
+    },
+  );
 }
 
 /** True if `path` lies strictly below `base`; both absolute and normalized. */
@@ -163,5 +201,8 @@ async function realpathOrSelf(path: string): Promise<string> {
 
 function missing(error: NodeJS.ErrnoException): undefined {
   if (error.code === 'ENOENT') return undefined;
-  throw error;
+  throw new RefloatError('SOURCE_INVALID', `${error.path ?? 'the source'} cannot be looked at (${error.code})`, {
+    hint: "Correct the source in the workload's configuration, or the rights on the host.",
+    cause: error,
+  });
 }

@@ -3,18 +3,18 @@ import type { Outcome } from '../../db/results.ts';
 import type { IntentControl } from '../claim/intent-control.ts';
 import type { AgentDeps } from '../deps.ts';
 import { policyOf } from '../snapshots/manifest.ts';
-import { readSnapshot } from '../snapshots/read-manifest.ts';
+import { readSnapshotOf } from '../snapshots/read-manifest.ts';
 import { snapshotStore } from '../snapshots/store.ts';
 import { verifySnapshot } from '../snapshots/verify-snapshot.ts';
 import { asStep } from './as-step.ts';
 import type { ClaimedIntent } from './claimed-intent.ts';
 import { snapshotOf } from './snapshot-of.ts';
 
-/** @throws RefloatError those of `readManifest` and `verifySnapshot` */
+/** @throws RefloatError those of `readManifestOf` and `verifySnapshot` */
 export async function verifyIntent(deps: AgentDeps, intent: ClaimedIntent, control: IntentControl): Promise<Outcome> {
   const ref = snapshotOf(intent);
   const { value, ms } = await asStep(control, 'verify', async () => {
-    const snapshot = readSnapshot(snapshotStore(deps.config.stateDir), ref);
+    const snapshot = readSnapshotOf(snapshotStore(deps.config.stateDir), ref, intent.workload.id);
     const bytesTotal = snapshot.manifest.volumes.reduce((sum, volume) => sum + volume.counts.contentBytes, 0);
     const policy = policyOf(snapshot.manifest);
     const verified = await verifySnapshot(deps.archiver, snapshot, policy, control.signal, (bytesDone, entriesDone) =>

@@ -24,10 +24,11 @@ const KEEP_JOURNALS_MS = 30 * 86_400_000;
 export function heldTargets(
   deps: AgentDeps,
   undoneIntentId: string,
+  workloadId: string,
   volumes: readonly VolumeTarget[],
 ): Target[] | null {
   const { state } = readJournal(deps.config.stateDir, undoneIntentId);
-  if (state === null) return null;
+  if (state === null || state.intent.workload.id !== workloadId) return null;
   const held = heldTrees(state);
   const previousTargets = state.facts.get('preflight') as { targets: readonly Target[] } | undefined;
   const targets = held.map((tree): Target | null => {

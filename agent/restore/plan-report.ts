@@ -10,7 +10,7 @@ import type { AgentDeps } from '../deps.ts';
 import { spaceRefusals } from '../fs/disk-space.ts';
 import type { ClaimedIntent } from '../intents/claimed-intent.ts';
 import { limitsOf } from '../snapshots/limits.ts';
-import { readManifest } from '../snapshots/read-manifest.ts';
+import { readManifestOf } from '../snapshots/read-manifest.ts';
 import { snapshotStore } from '../snapshots/store.ts';
 import type { Target } from './facts.ts';
 import { readJournals } from './journal-dir.ts';
@@ -59,7 +59,7 @@ export async function planRestore(deps: AgentDeps, intent: ClaimedIntent, signal
 
 async function plannedImage(
   deps: AgentDeps,
-  { snapshot }: ClaimedIntent,
+  { snapshot, workload }: ClaimedIntent,
   { image, targets }: RestoreChecks,
 ): Promise<PlannedImage | null> {
   if (image === null) return null;
@@ -68,7 +68,7 @@ async function plannedImage(
   const captured =
     snapshot === null || targets.length === 0
       ? null
-      : readManifest(snapshotStore(deps.config.stateDir), snapshot).image;
+      : readManifestOf(snapshotStore(deps.config.stateDir), snapshot, workload.id).image;
   const movedSinceCapture = captured !== null && captured.id !== '' && captured.id !== image.id;
   return { ...image, referenceId, captured, movedSinceCapture };
 }

@@ -14,8 +14,9 @@ import { existingParent, type FileSystemSpace, type SpaceNeed, spaceByFileSystem
 import { isMountPoint, mountOf, mountsWithin, readMounts } from '../fs/mounts.ts';
 import { resolveVolume, type VolumeTarget } from '../fs/volume-path.ts';
 import type { ClaimedIntent, SnapshotRef } from '../intents/claimed-intent.ts';
+import { tooLarge } from '../intents/host-limits.ts';
 import { policyOf } from '../snapshots/manifest.ts';
-import { readManifest } from '../snapshots/read-manifest.ts';
+import { readManifestOf } from '../snapshots/read-manifest.ts';
 import { snapshotStore } from '../snapshots/store.ts';
 import type { Target } from './facts.ts';
 import { heldTargets } from './hold.ts';
@@ -131,7 +132,7 @@ async function findTargets(
     return { targets: await snapshotTargets(deps, intent, intent.snapshot, volumes, warnings), adoptedFrom: null };
   }
   if (intent.undoOf === null) throw noSnapshot(intent);
-  const held = heldTargets(deps, intent.undoOf.intentId, volumes);
+  const held = heldTargets(deps, intent.undoOf.intentId, intent.workload.id, volumes);
   if (held !== null) return { targets: held, adoptedFrom: intent.undoOf.intentId };
   if (intent.undoOf.preRestoreSnapshot === null) {
     throw new RefloatError(
@@ -161,7 +162,7 @@ async function snapshotTargets(
     });
   }
   const store = snapshotStore(deps.config.stateDir);
-  const manifest = await readManifest(store, snapshot);
+  const manifest = readManifestOf(store, snapshot, intent.workload.id);
   const byName = new Map(manifest.volumes.map((volume) => [volume.name, volume]));
   const targets = volumes.flatMap((volume): Target[] => {
     const captured = byName.get(volume.name);
@@ -181,6 +182,11 @@ async function snapshotTargets(
       }),
     ];
   });
+  const larger = tooLarge(
+    deps.config,
+    targets.flatMap(({ archive }) => archive ?? []),
+  );
+  if (larger !== undefined) throw larger;
   for (const name of byName.keys())
     warnings.push(`volume "${name}" of the snapshot is no longer in the workload's configuration and is left out`);
   if (targets.length === 0) {

@@ -19,18 +19,47 @@ export interface ReadSnapshot {
 }
 
 /**
- * Reads a snapshot of the store, as the database knows it.
- * @throws RefloatError `MANIFEST_MISSING`, `MANIFEST_CHANGED`, `MANIFEST_INVALID`, `ARCHIVE_MISSING`, `ARCHIVE_CHANGED`
+ * Reads a snapshot of the store, as the database knows it, for a workload whose snapshot it says itself that it is: whoever
+ * owns the database can say otherwise.
+ * @throws RefloatError `MANIFEST_MISSING`, `MANIFEST_CHANGED`, `MANIFEST_INVALID`, `ARCHIVE_MISSING`, `ARCHIVE_CHANGED`, `SNAPSHOT_NOT_FOUND`
  */
-export function readManifest(
+export function readManifestOf(
   store: SnapshotStore,
   snapshot: { readonly id: string; readonly manifestSha256: string },
+  workloadId: string,
 ): Manifest {
-  return readSnapshot(store, snapshot).manifest;
+  return readSnapshotOf(store, snapshot, workloadId).manifest;
 }
 
-/** As `readManifest`, with the snapshot's directory. */
-export function readSnapshot(
+/** As `readManifestOf`, with the snapshot's directory. */
+export function readSnapshotOf(
+  store: SnapshotStore,
+  snapshot: { readonly id: string; readonly manifestSha256: string },
+  workloadId: string,
+): ReadSnapshot {
+  const read = readSnapshot(store, snapshot);
+  if (read.manifest.workload.id.toLowerCase() === workloadId) return read;
+  throw new RefloatError(
+    'SNAPSHOT_NOT_FOUND',
+    `the snapshot ${snapshot.id} is another workload's, by its own manifest`,
+    {
+      hint: "List the workload's own snapshots.",
+      details: { snapshotId: snapshot.id },
+    },
+  );
+}
+
+/** Whose snapshot it says it is; null when there is none, or nobody can tell. */
+export function snapshotOwner(store: SnapshotStore, id: string): string | null {
+  const path = join(store.directoryOf(id), 'manifest.json');
+  try {
+    return parseManifest(readManifestBytes(path), path).workload.id.toLowerCase();
+  } catch {
+    return null;
+  }
+}
+
+function readSnapshot(
   store: SnapshotStore,
   snapshot: { readonly id: string; readonly manifestSha256: string },
 ): ReadSnapshot {
@@ -50,7 +79,7 @@ export function readSnapshot(
 
 /**
  * Reads any snapshot directory. Without `manifestSha256` nobody vouches for the manifest.
- * @throws RefloatError as `readManifest`
+ * @throws RefloatError as `readManifestOf`, but for the workload
  */
 export function readSnapshotDirectory(path: string, manifestSha256?: string): ReadSnapshot {
   const bytes = readManifestBytes(join(path, 'manifest.json'));

@@ -3,6 +3,11 @@ import type { SnapshotKind } from '../results.ts';
 import type { IntentParams } from '../schema/intents.ts';
 import { type AgentSql, LEASE_SECONDS } from './agent-statement.ts';
 
+/** Largest configuration that is taken: what the API's largest body is, as Postgres writes it. */
+const MAX_JSON_BYTES = 2 * 1024 * 1024;
+/** Numbers of events from here on are nobody's: an agent counts from 1. */
+const MAX_EVENTS = 1_000_000_000;
+
 /** A snapshot as the claim read it. */
 export interface ClaimedSnapshotRow {
   readonly id: string;
@@ -66,10 +71,10 @@ export async function claimIntent(sql: AgentSql, hostId: string, instance: strin
 /** The select behind `with … claimed`: the claimed intents with workload, snapshot, and what an undo takes back. */
 export function claimedRows(sql: AgentSql) {
   return sql`
-    select c.id, c.kind, c.state, c.lease_epoch::float8 as "leaseEpoch", c.attempts, c.params, c.requested_by as "requestedBy",
+    select c.id, c.kind, c.state, c.lease_epoch::float8 as "leaseEpoch", c.attempts, ${bounded(sql, sql`c.params`)} as params, c.requested_by as "requestedBy",
       coalesce(c.not_after < now(), false) as expired, c.cancel_requested_at is not null as "cancelRequested",
-      c.workload_id as "workloadId", w.version as "workloadVersion", w.config, c.snapshot_id as "snapshotId", c.undo_of as "undoOf",
-      (select coalesce(max(e.seq), 0) from intent_events e where e.intent_id = c.id) as "lastSeq",
+      c.workload_id as "workloadId", w.version as "workloadVersion", ${bounded(sql, sql`w.config`)} as config, c.snapshot_id as "snapshotId", c.undo_of as "undoOf",
+      (select coalesce(max(e.seq), 0) from intent_events e where e.intent_id = c.id and e.seq < ${MAX_EVENTS}) as "lastSeq",
       case when s.id is null then null else ${snapshotJson(sql, 's')} end as snapshot,
       case when p.id is null then null else ${snapshotJson(sql, 'p')} end as "preRestoreSnapshot"
     from claimed c
@@ -81,6 +86,11 @@ export function claimedRows(sql: AgentSql) {
       order by b.created_at limit 1
     ) p on true
     order by c.created_at, c.id`;
+}
+
+/** Null instead of more than the agent would hold in its memory. */
+function bounded(sql: AgentSql, column: ReturnType<AgentSql>) {
+  return sql`case when octet_length(${column}::text) <= ${MAX_JSON_BYTES} then ${column} end`;
 }
 
 function snapshotJson(sql: AgentSql, table: 's' | 'p') {

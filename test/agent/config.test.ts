@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { parseConfig } from '../../agent/config.ts';
 import { newId } from '../../db/ids.ts';
+import { INTENT_KINDS } from '../../db/intent-state.ts';
 
 describe('configuration', () => {
   test('defaults, file, environment', () => {
@@ -15,6 +16,9 @@ describe('configuration', () => {
       databaseUrl: undefined,
       hostId: undefined,
       importDirectory: undefined,
+      allowedIntents: new Set(INTENT_KINDS),
+      allowedVolumes: null,
+      maxRestoreBytes: null,
       logLevel: 'info',
     });
     const file = {
@@ -34,10 +38,24 @@ describe('configuration', () => {
     );
   });
 
+  test('limits of intents come from the environment, else from the file', () => {
+    const { allowedIntents, allowedVolumes, maxRestoreBytes } = parseConfig(
+      { REFLOAT_ALLOWED_INTENTS: 'capture, verify', REFLOAT_ALLOWED_VOLUMES: 'shop-*,pg' },
+      { allowedIntents: ['restore'], maxRestoreBytes: 7 },
+    );
+    assert.deepEqual(
+      [[...allowedIntents], allowedVolumes, maxRestoreBytes],
+      [['capture', 'verify'], ['shop-*', 'pg'], 7],
+    );
+  });
+
   for (const [name, value] of [
     ['REFLOAT_STATE_DIR', 'relative'],
     ['REFLOAT_VOLUME_BASE', '/srv/../etc'],
     ['REFLOAT_ALLOWED_ROOTS', '/ok:not/ok'],
+    ['REFLOAT_ALLOWED_INTENTS', 'capture,exec'],
+    ['REFLOAT_MAX_RESTORE_BYTES', '-1'],
+    ['REFLOAT_MAX_RESTORE_BYTES', '10G'],
     ['REFLOAT_UNDO_WINDOW_SECONDS', '-1'],
     ['REFLOAT_UNDO_WINDOW_SECONDS', '1e3'],
     ['REFLOAT_AGENT_DATABASE_URL', 'mysql://user:s3cret@host/db'],

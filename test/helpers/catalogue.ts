@@ -26,6 +26,7 @@ const AGENT_RIGHTS: Readonly<Record<string, readonly string[]>> = {
 
 /** Functions that run with their owner's rights, and functions that a host may call. */
 const DEFINERS = [
+  'audit_import()',
   'audit_host()',
   'audit_intent()',
   'audit_snapshot()',

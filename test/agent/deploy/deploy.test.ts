@@ -7,6 +7,7 @@ import { findDeploysToRepair, repairDeploy } from '../../../agent/deploy/repair-
 import type { Engine } from '../../../agent/docker/engine.ts';
 import { RefloatError } from '../../../db/errors.ts';
 import { newId } from '../../../db/ids.ts';
+import { INTENT_KINDS } from '../../../db/intent-state.ts';
 import { WORKLOAD_CONFIG, type WorkloadConfigInput } from '../../../db/workload.ts';
 import { testEngine } from '../../helpers/engine.ts';
 import { cutEngine } from '../../helpers/fault-engine.ts';
@@ -28,6 +29,9 @@ async function deploy(
 }
 
 const HOST = {
+  allowedIntents: new Set(INTENT_KINDS),
+  allowedVolumes: null,
+  maxRestoreBytes: null,
   stateDir: '/nowhere',
   undoWindowSeconds: 60,
   dockerHost: undefined,

@@ -127,3 +127,20 @@ test('files, missing Docker volumes and Docker volumes of other drivers are refu
   await assert.rejects(resolve('named', 'nfs'), { code: 'SCOPE_UNSUPPORTED' });
   await assert.rejects(resolve('named', 'plugin'), { code: 'SCOPE_UNSUPPORTED' });
 });
+
+test('Docker volumes are those that the host allows, and the state of the agent is nobody’s volume', async () => {
+  const limited = { ...host, config: { ...host.config, allowedVolumes: ['loc*', 'a.b'] } };
+  assert.equal((await resolveVolume(limited, workload, volume('named', 'local'))).source, 'local');
+  for (const name of ['nfs', 'xlocal', 'axb'])
+    await assert.rejects(
+      resolveVolume(limited, workload, volume('named', name)),
+      { code: 'SOURCE_OUTSIDE_ROOTS' },
+      name,
+    );
+  for (const stateDir of [join(base, 'shop', 'pgdata'), join(base, 'shop', 'pgdata', 'deeper'), join(base, 'shop')]) {
+    const careless = { ...host, config: { ...host.config, stateDir } };
+    await assert.rejects(resolveVolume(careless, workload, volume('project', 'pgdata')), {
+      code: 'SOURCE_OUTSIDE_ROOTS',
+    });
+  }
+});

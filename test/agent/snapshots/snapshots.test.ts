@@ -18,7 +18,7 @@ import { after, test } from 'node:test';
 import { createArchiver } from '../../../agent/archive/archiver.ts';
 import { type CreateSnapshotOptions, createSnapshot } from '../../../agent/snapshots/create-snapshot.ts';
 import { deleteSnapshot } from '../../../agent/snapshots/delete-snapshot.ts';
-import { readManifest } from '../../../agent/snapshots/read-manifest.ts';
+import { readManifestOf } from '../../../agent/snapshots/read-manifest.ts';
 import { listSnapshots, removeLeftovers, snapshotStore } from '../../../agent/snapshots/store.ts';
 import type { RefloatError } from '../../../db/errors.ts';
 import { newId } from '../../../db/ids.ts';
@@ -65,7 +65,7 @@ test('a snapshot is complete, opens with zstd and tar, and is made once for one 
   assert.equal(again.manifestSha256, made.manifestSha256);
   assert.equal(readFileSync(join(made.path, 'manifest.json'), 'utf8'), before);
   assert.deepEqual(
-    readManifest(store, made).volumes.map((volume) => volume.counts.entries),
+    readManifestOf(store, made, made.workloadId).volumes.map((volume) => volume.counts.entries),
     [2],
   );
 });
@@ -75,14 +75,14 @@ test('what was changed after it was made is refused by name', async () => {
   const [manifest, archive] = [join(made.path, 'manifest.json'), join(made.path, 'data.tar.zst')];
   const text = readFileSync(manifest, 'utf8');
   writeFileSync(manifest, text.replace('"w"', '"x"'));
-  assert.throws(() => readManifest(store, made), code('MANIFEST_CHANGED'));
+  assert.throws(() => readManifestOf(store, made, made.workloadId), code('MANIFEST_CHANGED'));
   rmSync(manifest);
-  assert.throws(() => readManifest(store, made), code('MANIFEST_MISSING'));
+  assert.throws(() => readManifestOf(store, made, made.workloadId), code('MANIFEST_MISSING'));
   writeFileSync(manifest, text);
   truncateSync(archive, made.volumes[0]?.archiveBytes === undefined ? 0 : made.volumes[0].archiveBytes - 1);
-  assert.throws(() => readManifest(store, made), code('ARCHIVE_CHANGED'));
+  assert.throws(() => readManifestOf(store, made, made.workloadId), code('ARCHIVE_CHANGED'));
   rmSync(archive);
-  assert.throws(() => readManifest(store, made), code('ARCHIVE_MISSING'));
+  assert.throws(() => readManifestOf(store, made, made.workloadId), code('ARCHIVE_MISSING'));
 });
 
 test('a manifest that names a file outside its directory, a newer version, or an unknown member is not used', async () => {
@@ -107,7 +107,10 @@ test('two snapshots exchanged by hand are found out', async () => {
   const [a, b] = [await createSnapshot(options()), await createSnapshot(options())];
   rmSync(a.path, { recursive: true });
   renameSync(b.path, a.path);
-  assert.throws(() => readManifest(store, { id: a.id, manifestSha256: b.manifestSha256 }), code('MANIFEST_CHANGED'));
+  assert.throws(
+    () => readManifestOf(store, { id: a.id, manifestSha256: b.manifestSha256 }, a.workloadId),
+    code('MANIFEST_CHANGED'),
+  );
 });
 
 test('a failure leaves nothing, an abort neither, and leftovers of a crash are removed', async () => {
