@@ -31,7 +31,7 @@ export function readServerConfig(env: Environment, fallback?: { readonly signing
       hint: 'Make a key set with: refloat keys generate',
     });
   }
-  const publicOrigin = originOf(env['REFLOAT_PUBLIC_URL']);
+  const publicOrigin = readPublicOrigin(env);
   return {
     signingKeys,
     publicOrigin,
@@ -60,7 +60,9 @@ function proxiesOf(text: string | undefined): number {
   });
 }
 
-function originOf(url: string | undefined): string | undefined {
+/** REFLOAT_PUBLIC_URL. Throws `CONFIG_INVALID`. */
+export function readPublicOrigin(env: Environment): string | undefined {
+  const url = env['REFLOAT_PUBLIC_URL'];
   if (url === undefined || url === '') return undefined;
   const parsed = URL.parse(url);
   if (parsed !== null && /^https?:$/.test(parsed.protocol) && parsed.pathname === '/' && parsed.search === '')

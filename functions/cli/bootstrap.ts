@@ -1,52 +1,15 @@
-/** `refloat sign-in-link` and `refloat admin-token`: how the first admin of `refloat serve` or of Workers gets in. */
+/** `refloat admin-token`: how the first script of `refloat serve` or of Workers gets in. */
 import { Command } from 'commander';
 import { type Connection, connect } from '../../db/client.ts';
-import { RefloatError } from '../../db/errors.ts';
 import { insertAudit } from '../../db/queries/insert-audit.ts';
-import { createSignInLink, invite } from '../auth/invite.ts';
 import { issueToken } from '../auth/issue-token.ts';
 import { readKeySet } from '../auth/key-set.ts';
-import { signInUrl } from '../auth/one-time.ts';
 import { SCOPES_OF_TOKENS } from '../auth/scopes.ts';
 import { readServerConfig } from '../config.ts';
 import { requireDatabaseUrl } from './database-url.ts';
 import { printJson, runServerCommand } from './server-command.ts';
 
 const ADMIN_TOKEN_TTL_SECONDS = 3600;
-
-export function signInLinkCommand(): Command {
-  return new Command('sign-in-link')
-    .description('a one-time link for a person to sign in as admin; needs REFLOAT_DATABASE_URL and REFLOAT_PUBLIC_URL')
-    .option('--json', 'one JSON object last on standard output')
-    .action(async (options: { json?: boolean }) =>
-      runServerCommand(options.json === true, () =>
-        withDatabase(async ({ db }) => {
-          const origin = readServerConfig(process.env).publicOrigin;
-          if (origin === undefined) {
-            throw new RefloatError('CONFIG_INVALID', 'REFLOAT_PUBLIC_URL is not set', {
-              hint: 'Set it to the address of the console.',
-            });
-          }
-          const person = await invite(db, {
-            name: 'admin',
-            role: 'admin',
-            projects: null,
-            createdBy: 'refloat sign-in-link',
-          });
-          const link = await createSignInLink(db, person, new Date());
-          await insertAudit(db, {
-            actor: 'refloat sign-in-link',
-            action: 'signInLink',
-            target: 'subject:admin',
-            outcome: 'accepted',
-          });
-          const signInLink = signInUrl(origin, link);
-          if (options.json === true) printJson({ ok: true, signInLink, expiresAt: link.expiresAt.toISOString() });
-          else process.stdout.write(`${signInLink}\n`);
-        }),
-      ),
-    );
-}
 
 export function adminTokenCommand(): Command {
   return new Command('admin-token')

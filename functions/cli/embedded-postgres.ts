@@ -64,9 +64,8 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
       const abandon = (): void => void child.kill('SIGQUIT');
       process.once('exit', abandon);
       const exited = exitOf(child).then(() => void process.off('exit', abandon));
-      const server = `postgres://refloat:${password}@127.0.0.1:${port}`;
-      await ensureDatabase(`${server}/postgres`);
-      return { url: `${server}/refloat`, exited, stop: () => stop(child) };
+      await ensureDatabase(databaseUrl({ port, password }, 'postgres'));
+      return { url: databaseUrl({ port, password }, 'refloat'), exited, stop: () => stop(child) };
     }
     if (attempt < 5 && /Address already in use|could not bind/.test(started.log)) continue;
     throw new RefloatError('DATABASE_UNAVAILABLE', `the embedded PostgreSQL did not start: ${lastLines(started.log)}`, {
@@ -74,6 +73,16 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
       disposition: 'fail',
     });
   }
+}
+
+/** Of the server that was started last on this directory; undefined if none ever was. */
+export function savedDatabaseUrl(directory: string): string | undefined {
+  const saved = readSaved(directory);
+  return saved === undefined ? undefined : databaseUrl(saved, 'refloat');
+}
+
+function databaseUrl({ port, password }: Saved, database: string): string {
+  return `postgres://refloat:${password}@127.0.0.1:${port}/${database}`;
 }
 
 interface Saved {

@@ -1,7 +1,8 @@
 /** `refloat`: the hosted side, and the client of its API. */
 import { Command, CommanderError } from 'commander';
 import { RefloatError } from '../../db/errors.ts';
-import { adminTokenCommand, signInLinkCommand } from './bootstrap.ts';
+import { adminCommand } from './admin.ts';
+import { adminTokenCommand } from './bootstrap.ts';
 import { addClientCommands } from './client.ts';
 import { keysCommand } from './keys.ts';
 import { migrateCommand } from './migrate.ts';
@@ -15,7 +16,7 @@ export function buildProgram(): Command {
     .version('0.1.0')
     .exitOverride()
     .configureOutput({ outputError: () => undefined });
-  for (const make of [upCommand, serveCommand, migrateCommand, keysCommand, signInLinkCommand, adminTokenCommand]) {
+  for (const make of [upCommand, serveCommand, migrateCommand, keysCommand, adminCommand, adminTokenCommand]) {
     const command = make();
     inherit(command, program);
     program.addCommand(command);

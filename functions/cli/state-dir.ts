@@ -40,9 +40,7 @@ export function prepareStateDir(directory: string): void {
 
 /** Throws `CONFIG_INVALID` while another `refloat up` uses the directory. */
 export async function lockStateDir(directory: string): Promise<StateLock> {
-  const { dev, ino } = fs.statSync(directory, { bigint: true });
-  // A socket without a file: nothing is left behind by a process that was killed.
-  const address = `\0refloat-up-${createHash('sha256').update(`${dev}:${ino}`).digest('hex').slice(0, 32)}`;
+  const address = addressOf(directory);
   let facts = JSON.stringify({ pid: process.pid });
   const server = net.createServer((socket) => {
     socket.on('error', () => undefined);
@@ -76,6 +74,17 @@ export async function lockStateDir(directory: string): Promise<StateLock> {
       await closed;
     },
   };
+}
+
+/** Where the `refloat up` of this directory has its console; undefined while none runs. */
+export async function whereUpIs(directory: string): Promise<string | undefined> {
+  return fs.existsSync(directory) ? (await askHolder(addressOf(directory))).url : undefined;
+}
+
+/** A socket without a file: nothing is left behind by a process that was killed. */
+function addressOf(directory: string): string {
+  const { dev, ino } = fs.statSync(directory, { bigint: true });
+  return `\0refloat-up-${createHash('sha256').update(`${dev}:${ino}`).digest('hex').slice(0, 32)}`;
 }
 
 async function askHolder(address: string): Promise<{ pid?: number; url?: string }> {

@@ -97,11 +97,12 @@ async function up(options: UpOptions): Promise<void> {
     });
     started.push(() => server.close());
     const apiUrl = `http://${options.host.includes(':') ? `[${options.host}]` : options.host}:${server.port}`;
-    lock.announce({ url: apiUrl });
+    const consoleUrl = config.publicOrigin ?? forPeople(apiUrl);
+    lock.announce({ url: consoleUrl });
     const { enrollmentToken, ...ready } = await bootstrap(
       database.url,
       config,
-      config.publicOrigin ?? apiUrl,
+      { apiUrl: config.publicOrigin ?? apiUrl, consoleUrl },
       stateDir,
     );
     if (options.agent) {
@@ -139,10 +140,15 @@ async function openDatabase(
   return { url: postgres.url, lost };
 }
 
+/** Passkeys belong to names: browsers have none for an address like 127.0.0.1. */
+function forPeople(apiUrl: string): string {
+  return apiUrl.replace(/^http:\/\/(127\.0\.0\.1|\[::1\])(?=:|$)/, 'http://localhost');
+}
+
 async function bootstrap(
   databaseUrl: string,
   config: ServerConfig,
-  origin: string,
+  { apiUrl, consoleUrl }: { readonly apiUrl: string; readonly consoleUrl: string },
   stateDir: string,
 ): Promise<Omit<Ready, 'databaseUrl' | 'enrollmentToken'> & { enrollmentToken: string }> {
   const connection = connect(databaseUrl, { max: 1 });
@@ -175,8 +181,8 @@ async function bootstrap(
         details: { adminToken: row.jti },
       });
       return {
-        url: origin,
-        signInLink: signInUrl(origin, link),
+        url: apiUrl,
+        signInLink: signInUrl(consoleUrl, link),
         adminToken: jwt,
         hostId,
         enrollmentToken: enrollment.secret,

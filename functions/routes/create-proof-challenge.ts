@@ -19,7 +19,7 @@ export const createProofChallenge = endpoint(
   async ({ c, deps, principal }) => {
     const passkeys = await listPasskeys(c.get('db'), principal.personId);
     if (passkeys.length === 0) {
-      throw new RefloatError('PASSKEY_NOT_FOUND', 'you have no passkey yet', {
+      throw new RefloatError('NO_PASSKEY', 'you have no passkey yet', {
         hint: 'Open a new sign-in link (refloat admin invite, on the server), then add a passkey within five minutes.',
       });
     }

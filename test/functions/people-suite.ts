@@ -250,7 +250,7 @@ export function peopleSuite(
       const admin = await person();
       await age(admin.personId);
       assert.equal((await admin.call('POST', '/api/passkeys/challenge')).body.code, 'FRESH_PROOF_REQUIRED');
-      assert.equal((await admin.call('POST', '/api/session/proof/challenge')).body.code, 'PASSKEY_NOT_FOUND');
+      assert.equal((await admin.call('POST', '/api/session/proof/challenge')).body.code, 'NO_PASSKEY');
       const { body } = await admin.call('GET', '/api/session');
       await admin.signInByLink({ name: body.subject });
       await admin.addPasskey();

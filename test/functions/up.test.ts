@@ -54,6 +54,11 @@ test('up prints one line of JSON, everything in it works, and a restart keeps da
   const secret = new URL(first.ready.signInLink).hash.slice(1);
   const session = await call({ origin: url }, 'POST', '/api/session', { body: { token: secret } });
   assert.equal(session.status, 200);
+  assert.equal(new URL(first.ready.signInLink).hostname, 'localhost', 'passkeys need a name');
+  const invited = await runRefloat(['admin', 'invite', '--json', '--state-dir', stateDir]);
+  const again = { token: new URL(invited.json.signInLink).hash.slice(1) };
+  assert.equal(new URL(invited.json.signInLink).port, new URL(url).port, 'it finds the one that runs here');
+  assert.equal((await call({ origin: url }, 'POST', '/api/session', { body: again })).body.subject, 'admin');
   const enrolled = await call({ origin: url }, 'POST', '/api/enroll', { body: { token: first.ready.enrollmentToken } });
   assert.equal(enrolled.body.hostId, hostId);
   const agent = connect(enrolled.body.databaseUrl, { max: 1 });
@@ -97,8 +102,8 @@ test('up prints one line of JSON, everything in it works, and a restart keeps da
   second.kill('SIGKILL');
   await second.exited;
   const third = await up(stateDir);
-  const again = await call({ origin: third.ready.url }, 'GET', '/api/workloads', { token: adminToken });
-  assert.equal(again.body.workloads.length, 1);
+  const stillThere = await call({ origin: third.ready.url }, 'GET', '/api/workloads', { token: adminToken });
+  assert.equal(stillThere.body.workloads.length, 1);
   assert.deepEqual(await third.stop(), { code: 0, signal: null });
   assert.deepEqual(processesIn(stateDir), []);
 });

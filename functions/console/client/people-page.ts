@@ -47,7 +47,7 @@ export async function peoplePage(page: PageContext): Promise<void> {
         el(
           'table',
           { class: 'snapshots' },
-          headRow([words.name, words.role, words.projects, words.status], t.actions),
+          headRow([words.personName, words.role, words.projects, words.status], t.actions),
           el('tbody', {}, ...people.map((person) => personRow(page, person))),
         ),
       ),
@@ -66,7 +66,7 @@ function personRow(page: PageContext, person: ListedPerson): HTMLElement {
     { 'data-key': `person-${person.id}` },
     el(
       'td',
-      { 'data-label': words.name },
+      { 'data-label': words.personName },
       el('strong', {}, person.name),
       !local && el('span', { class: 'sub' }, words.byIssuer),
     ),
@@ -127,7 +127,7 @@ function grantOf(values: ReadonlyMap<string, string>): { role: string; projects:
 function openInvite(page: PageContext): void {
   const { t, session } = page;
   const words = t.who;
-  const fields = [{ name: 'name', label: words.name, value: '' }, ...grantFields(page, 'operator', null)];
+  const fields = [{ name: 'name', label: words.personName, value: '' }, ...grantFields(page, 'operator', null)];
   openForm(
     t,
     { title: words.inviteTitle, texts: [words.peopleText], fields, button: words.inviteButton },

@@ -178,9 +178,9 @@ export const en = {
       title: 'Confirm that it is you',
       hint: 'Sign in at your issuer again; you come back here.',
     },
-    PASSKEY_NOT_FOUND: {
+    NO_PASSKEY: {
       title: 'Confirm that it is you',
-      hint: 'You have no passkey yet. Open a new sign-in link (refloat admin invite, on the server): that counts for five minutes, and you can add a passkey.',
+      hint: 'Open a new sign-in link (refloat admin invite, on the server): that counts for five minutes, and you can add a passkey.',
     },
     PASSKEY_CANCELLED: { title: 'The passkey was not used', hint: 'Try again, or use another passkey.' },
     PASSKEY_INVALID: {

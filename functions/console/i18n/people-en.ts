@@ -23,6 +23,7 @@ export const peopleEn = {
   addPasskeyTitle: 'Add a passkey',
   nudge: 'Add a passkey now. Five minutes after the link, a restore asks for one.',
   name: 'Name',
+  personName: 'Name',
   rename: 'Rename…',
   renameTitle: 'Rename this passkey',
   remove: 'Remove…',

@@ -26,6 +26,7 @@ export const peopleRu: typeof peopleEn = {
   addPasskeyTitle: 'Новый ключ доступа',
   nudge: 'Добавьте ключ доступа сейчас. Через пять минут после входа по ссылке он понадобится для восстановления.',
   name: 'Название',
+  personName: 'Имя',
   rename: 'Переименовать…',
   renameTitle: 'Переименовать ключ',
   remove: 'Удалить…',
