@@ -53,14 +53,14 @@ export async function measureHttp(database: TestDatabase, pairs: number, seconds
   const rows = await database.sql<{ id: string; name: string; sid: string }[]>`
     select w.id, w.name, s.id as sid from workloads w join snapshots s on s.workload_id = w.id where w.host_id = ${hostId}`;
   const restores = rows.map(({ id, name, sid }) => ({ path: `/api/workloads/${id}/snapshots/${sid}/restore`, name }));
-  const { publicJwks } = await readKeySet(env['REFLOAT_SIGNING_KEYS'] ?? '');
+  const keys = await readKeySet(env['REFLOAT_SIGNING_KEYS'] ?? '');
   const api = await start(['dist/refloat.js', 'serve', '--port', '0', '--json'], {
     ...env,
     REFLOAT_DATABASE_URL: database.url,
   });
   const bare = await start(['--import', 'tsx', 'test/bench/api-bare.ts'], {
     BENCH_DATABASE_URL: database.url,
-    BENCH_JWKS: JSON.stringify(publicJwks),
+    BENCH_JWKS: JSON.stringify(keys.publicJwks(new Date())),
   });
   try {
     const measured: HttpRow[] = [];
