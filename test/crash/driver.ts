@@ -2,7 +2,7 @@
  * The program that the sweeps kill, starve and cut: one intent, or recovery, with the product's own code from the claim down.
  * Only Postgres is not there; what would go to it is spooled, as while Postgres is away.
  *
- * `driver run INTENT.json` · `driver recover`; the environment is the agent's. Prints one JSON object when it ends.
+ * `driver run INTENT.json` · `driver recover` · `driver nothing`; the environment is the agent's. Prints one JSON object when it ends.
  * Bundled by `bundle.ts`.
  */
 import { accessSync, readFileSync, writeSync } from 'node:fs';
@@ -21,6 +21,7 @@ async function driverMain(argv: readonly string[]): Promise<void> {
   } catch {
     // As it should be.
   }
+  if (argv[2] === 'nothing') return;
   const told = intent === null ? await recoverAll(deps) : await work(deps, intent);
   writeSync(1, `${JSON.stringify(told)}\n`);
 }

@@ -14,6 +14,7 @@ import { parseConfig } from '../../agent/config.ts';
 import { WorkloadLocks } from '../../agent/deploy/workload-lock.ts';
 import type { AgentDeps } from '../../agent/deps.ts';
 import { createEngine } from '../../agent/docker/dockerode-engine.ts';
+import type { Engine } from '../../agent/docker/engine.ts';
 import type { ClaimedIntent } from '../../agent/intents/claimed-intent.ts';
 import { point } from './points.ts';
 import { recoverAll, type Told, work } from './work.ts';
@@ -37,6 +38,20 @@ const archiver: Archiver = {
   compare: async (request) => compareTree(request),
 };
 
+/** A point before every call to the engine: between two of them a process can die, too. */
+function pointing(engine: Engine): Engine {
+  return new Proxy(engine, {
+    get(target, property) {
+      const member = Reflect.get(target, property, target) as unknown;
+      if (typeof member !== 'function') return member;
+      return async (...args: unknown[]): Promise<unknown> => {
+        point(`engine:${String(property)}`);
+        return Reflect.apply(member, target, args) as Promise<unknown>;
+      };
+    },
+  });
+}
+
 /** @param intent null for recovery */
 export async function inProcess(
   environment: Readonly<Record<string, string>>,
@@ -45,7 +60,7 @@ export async function inProcess(
   const config = parseConfig(environment, {});
   const deps: AgentDeps = {
     config,
-    engine: createEngine(config.dockerHost),
+    engine: pointing(createEngine(config.dockerHost)),
     archiver,
     locks: new WorkloadLocks(),
     now: () => new Date(),

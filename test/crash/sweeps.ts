@@ -1,4 +1,5 @@
 /** The harness on one screen: every sweep, with what a full run tries at least. */
+import { MUTANTS } from './mutant-table.ts';
 import type { SweepEntry } from './sweep.ts';
 
 export const SWEEPS: readonly SweepEntry[] = [
@@ -6,21 +7,50 @@ export const SWEEPS: readonly SweepEntry[] = [
     name: 'kill',
     what: 'SIGKILL at the n-th of every system call that changes something',
     full: 4000,
-    sample: 24,
+    sample: 16,
     load: async () => (await import('./kill.ts')).kill,
+  },
+  {
+    name: 'kill-in-recovery',
+    what: 'the same while recovery runs, up to three times in a row, from every state of the journal',
+    full: 1000,
+    sample: 8,
+    load: async () => (await import('./kill-in-recovery.ts')).killInRecovery,
   },
   {
     name: 'errors',
     what: 'each system call fails at the n-th time, once and lasting, with eight errors',
     full: 4000,
-    sample: 24,
+    sample: 16,
     load: async () => (await import('../fault/errors.ts')).errors,
   },
   {
     name: 'power',
     what: 'power lost before the n-th change of the disk, on ext4 and xfs, and again while recovering',
     full: 5000,
-    sample: 40,
+    sample: 24,
     load: async () => (await import('../fault/power.ts')).power,
+  },
+  {
+    name: 'space',
+    what: 'a small disk fills up in the middle, to 40 levels of blocks and of inodes',
+    full: 240,
+    sample: 8,
+    load: async () => (await import('../fault/space.ts')).space,
+  },
+  {
+    name: 'journal',
+    what: 'cut at every byte, every bit flipped, records doubled, swapped, left out, foreign, of another version',
+    full: 20_000,
+    sample: 2000,
+    load: async () => (await import('./journal.ts')).journal,
+  },
+  {
+    name: 'mutants',
+    what: 'a guard of the engine is taken out; the other sweeps must notice, by name',
+    full: MUTANTS.length,
+    sample: 2,
+    caseMs: 1_200_000,
+    load: async () => (await import('./mutants.ts')).mutants,
   },
 ];

@@ -24,6 +24,8 @@ export interface LoopOptions {
   readonly folder?: string | undefined;
   /** Past the page cache of the file system below, so that measurements are of one file system, not two. */
   readonly directIo?: boolean;
+  /** ext4 only: how many inodes it has. */
+  readonly inodes?: number;
 }
 
 const ioctl = koffi.load('libc.so.6').func('int ioctl(int fd, unsigned long request, void *argument)');
@@ -69,7 +71,8 @@ export function mountLoop(type: 'ext4' | 'xfs' | 'btrfs', bytes: number, options
   truncateSync(image, bytes);
   mkdirSync(path);
   const [program = '', ...args] = MAKE[type] ?? [];
-  execFileSync(program, [...args, image], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const inodes = options.inodes === undefined ? [] : ['-N', String(options.inodes)];
+  execFileSync(program, [...args, ...inodes, image], { stdio: ['ignore', 'ignore', 'inherit'] });
   mountImage(image, path, options);
   const remount = (): void => {
     execFileSync('umount', [path]);

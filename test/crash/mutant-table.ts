@@ -1,0 +1,197 @@
+/** Guards of the restore engine, each taken out in turn, and the sweep that must notice. */
+import type { Change } from './bundle.ts';
+import type { Scenario } from './field.ts';
+import type { DiskType } from './hosts.ts';
+
+export interface Mutant extends Change {
+  readonly name: string;
+  /** `cut`: everything ends before a change, then recovery; `error`: a change fails. */
+  readonly by: 'cut' | 'error';
+  readonly on: DiskType;
+  readonly scenario: Scenario;
+}
+
+const cut = (
+  name: string,
+  scenario: Scenario,
+  file: string,
+  from: string,
+  to = '',
+  on: DiskType = 'tmpfs',
+): Mutant => ({ name, by: 'cut', on, scenario, file, from, to });
+
+const error = (name: string, scenario: Scenario, file: string, from: string, to = ''): Mutant => ({
+  name,
+  by: 'error',
+  on: 'tmpfs',
+  scenario,
+  file,
+  from,
+  to,
+});
+
+const STEPS = 'agent/restore/steps';
+
+export const MUTANTS: readonly Mutant[] = [
+  // What only a power cut shows.
+  cut(
+    'journal: a record is not synced',
+    'two',
+    'agent/restore/journal.ts',
+    "if (record.type !== 'done') syncDescriptor(this.#fd, this.path);",
+    '',
+    'xfs',
+  ),
+  cut('stage: the new tree is not synced', 'one', 'agent/archive/extract.ts', 'syncDisk(root);', '', 'ext4'),
+  cut(
+    'preserve: the archive is not synced',
+    'one',
+    'agent/archive/frame-sink.ts',
+    'syncDescriptor(this.#fd, this.#path);',
+    '',
+    'ext4',
+  ),
+  cut(
+    'preserve: the manifest is not synced',
+    'one',
+    'agent/fs/durable.ts',
+    'syncDescriptor(fd, temporary);',
+    '',
+    'ext4',
+  ),
+  // The journal.
+  cut(
+    'journal: begun steps are not recorded',
+    'two',
+    'agent/restore/run-saga.ts',
+    "append(run, { type: 'started', step: step.name });",
+  ),
+  cut(
+    'journal: the unwinding is not recorded',
+    'unwind',
+    'agent/restore/recovery-plan.ts',
+    'state.unwinding !== null || !state.committed',
+    '!state.committed',
+  ),
+  cut('journal: the commit point is not recorded', 'two', `${STEPS}/swap.ts`, 'context.commit();'),
+  error('journal: it goes on after a failed write', 'one', 'agent/restore/journal.ts', 'this.#broken = true;'),
+  error(
+    'journal: failed, not stuck, when it takes no more',
+    'undo',
+    'agent/restore/run-journaled.ts',
+    "return { state: 'stuck', result: null,",
+    "return { state: 'failed', result: null,",
+  ),
+  // The disk.
+  cut('swap: not exchanged back', 'unwind', `${STEPS}/swap.ts`, 'exchangeBack(exchange);'),
+  cut(
+    'swap: only the first volume',
+    'two',
+    `${STEPS}/swap.ts`,
+    'exchangeForward(exchange);',
+    "if (exchange.volume === 'v0') exchangeForward(exchange);",
+  ),
+  cut(
+    'exchange: no look at what is there',
+    'two',
+    'agent/restore/exchange-pair.ts',
+    "for (let state = probePair(pair); state !== 'after'; state = probePair(pair)) {",
+    "for (let state: PairState = 'before', once = true; once; once = false) {",
+  ),
+  cut(
+    'exchange: roots keep their metadata',
+    'mount',
+    'agent/restore/exchange.ts',
+    'if (isDeepStrictEqual(readRootMetadata(root), metadata)) continue;',
+    'continue;',
+  ),
+  cut(
+    "exchange: the agent's own directory moves too",
+    'mount',
+    'agent/restore/exchange.ts',
+    "text.startsWith('.refloat-') || ",
+    '',
+  ),
+  cut('stage: what it made is not removed', 'one', `${STEPS}/stage.ts`, 'await removeTree(target.privateDirectory);'),
+  cut(
+    "stage: the mount point's root keeps its new time",
+    'mount',
+    `${STEPS}/stage.ts`,
+    'if (target.mountPoint) keepRoot({ factOrNull }, target);',
+  ),
+  cut(
+    'recovery: half-made snapshots stay',
+    'one',
+    'agent/snapshots/create-snapshot.ts',
+    '  await removeTree(partial);\n  makeDirectoryDurably',
+    '  makeDirectoryDurably',
+  ),
+  cut(
+    'cleanup: the previous trees are forgotten',
+    'one',
+    `${STEPS}/cleanup.ts`,
+    'held: targets.map(',
+    'held: targets.slice(1).map(',
+  ),
+  cut(
+    'cleanup: the undone intent keeps its trees',
+    'undo',
+    `${STEPS}/cleanup.ts`,
+    "if (adoptedFrom !== null) markReleased(deps, adoptedFrom, 'adopted', intent.id);",
+  ),
+  error(
+    'preserve: a snapshot that nobody is told of stays',
+    'one',
+    'agent/recover-host.ts',
+    'await removeUnknownSnapshots(deps);',
+  ),
+  // Containers.
+  cut(
+    'quiesce: restart policies stay',
+    'undo',
+    'agent/deploy/quiesce.ts',
+    '  await disableRestarts(engine, records);\n  await allToTheEnd(records',
+    '  await allToTheEnd(records',
+  ),
+  cut(
+    'quiesce: nothing is started again',
+    'one',
+    `${STEPS}/quiesce.ts`,
+    "const { gone } = await resume(deps.engine, [...(factOrNull('containers') ?? []), ...(factOrNull('others') ?? [])]);",
+    'const gone: string[] = [];',
+  ),
+  cut(
+    'resume: the policy is not put back',
+    'one',
+    'agent/deploy/quiesce.ts',
+    '    await engine.setRestartPolicy(container.id, container.restartPolicy);\n  }',
+    '  }',
+  ),
+  cut(
+    'redeploy: the replaced containers stay',
+    'recreate',
+    `${STEPS}/cleanup.ts`,
+    'await finishRedeploy(deps, lock, redeployInput(context))',
+    'await Promise.resolve()',
+  ),
+  error(
+    'cleanup: a failure of the engine loses the previous trees',
+    'one',
+    `${STEPS}/cleanup.ts`,
+    'await finishRedeploy(deps, lock, redeployInput(context)).catch(',
+    'await finishRedeploy(deps, lock, redeployInput(context)).finally(() => undefined); void Promise.resolve().catch(',
+  ),
+  cut(
+    'unwind: what was redeployed goes on running',
+    'unwind',
+    `${STEPS}/redeploy.ts`,
+    'await undoRedeploy(context.deps, context.lock, redeployInput(context));\n    await stopAll(context);',
+  ),
+  cut(
+    'unwind: oldest first',
+    'unwind',
+    'agent/restore/run-saga.ts',
+    'for (const step of [...run.saga.steps].reverse()) {',
+    'for (const step of run.saga.steps) {',
+  ),
+];
