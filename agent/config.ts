@@ -27,6 +27,8 @@ export interface AgentConfig {
   /** Content of all volumes of one restore; null: no limit but the disk. */
   readonly maxRestoreBytes: number | null;
   readonly undoWindowSeconds: number;
+  /** What the control plane hears of containers that are no workload's: nothing, all but the values of their environment, or all. */
+  readonly inventory: (typeof INVENTORIES)[number];
   readonly dockerHost: string | undefined;
   /** Undefined until enrolled; `recover`, `pack`, `unpack`, `verify` and `status` do without. */
   readonly databaseUrl: string | undefined;
@@ -34,6 +36,7 @@ export interface AgentConfig {
   readonly logLevel: string;
 }
 
+const INVENTORIES = ['own', 'all', 'env'] as const;
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 const DEFAULT_STATE_DIR = '/var/lib/refloat';
 const DEFAULT_VOLUME_BASE = '/srv/refloat';
@@ -51,6 +54,7 @@ export const AGENT_JSON = z.strictObject({
   allowedVolumes: z.array(z.string()).optional(),
   maxRestoreBytes: z.number().optional(),
   undoWindowSeconds: z.number().optional(),
+  inventory: z.string().optional(),
   dockerHost: z.string().optional(),
   logLevel: z.string().optional(),
 });
@@ -93,6 +97,7 @@ export function parseConfig(env: Environment, file: AgentJson): AgentConfig {
     allowedVolumes: listed(env, 'REFLOAT_ALLOWED_VOLUMES') ?? file.allowedVolumes ?? null,
     maxRestoreBytes: maxRestoreBytes(text(env, 'REFLOAT_MAX_RESTORE_BYTES') ?? file.maxRestoreBytes),
     undoWindowSeconds: undoWindow(text(env, 'REFLOAT_UNDO_WINDOW_SECONDS'), file.undoWindowSeconds),
+    inventory: inventory(text(env, 'REFLOAT_INVENTORY') ?? file.inventory ?? 'all'),
     dockerHost: dockerHost(text(env, 'DOCKER_HOST') ?? file.dockerHost),
     databaseUrl: databaseUrl(text(env, 'REFLOAT_AGENT_DATABASE_URL') ?? file.databaseUrl),
     hostId: hostId(file.hostId),
@@ -184,6 +189,15 @@ function undoWindow(variable: string | undefined, member: number | undefined): n
     );
   }
   return seconds;
+}
+
+function inventory(value: string): AgentConfig['inventory'] {
+  const known = INVENTORIES.find((each) => each === value);
+  if (known !== undefined) return known;
+  throw invalid(
+    'REFLOAT_INVENTORY',
+    `REFLOAT_INVENTORY must be one of ${INVENTORIES.join(', ')}, and is ${JSON.stringify(value)}`,
+  );
 }
 
 function dockerHost(value: string | undefined): string | undefined {

@@ -12,6 +12,7 @@ import { sql as people } from './migrations/0002-people.ts';
 import { sql as hostsAndIssuers } from './migrations/0003-hosts-and-issuers.ts';
 import { sql as api } from './migrations/0004-api.ts';
 import { sql as imports } from './migrations/0005-import.ts';
+import { sql as adopt } from './migrations/0006-adopt.ts';
 
 export interface Migration {
   readonly name: string;
@@ -25,6 +26,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: '0003-hosts-and-issuers', sql: hostsAndIssuers },
   { name: '0004-api', sql: api },
   { name: '0005-import', sql: imports },
+  { name: '0006-adopt', sql: adopt },
 ];
 
 /** Key of the advisory lock, the same in every process. */

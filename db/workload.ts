@@ -90,6 +90,18 @@ export const WORKLOAD_CONFIG = z
       })
       .prefault({}),
     hooks: z.strictObject({ beforeCapture: COMMAND.optional(), afterCapture: COMMAND.optional() }).prefault({}),
+    /** Containers that something else created, as `refloat workload adopt` found them. They are started again, never made anew while they are there. */
+    adopted: z
+      .strictObject({
+        /** Names: Docker's ids change whenever their maker makes them anew. */
+        containers: z
+          .array(z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$/))
+          .min(1)
+          .max(64),
+        /** What they have and this configuration lacks; until a person has looked and emptied it, nothing is created in their place. */
+        incomplete: z.array(z.string().max(4096)).max(256).default([]),
+      })
+      .optional(),
     capture: z.strictObject({ freeze: z.enum(['stop', 'pause', 'live']).default('pause') }).prefault({}),
   })
   .superRefine((config, context) => {

@@ -7,6 +7,7 @@ import { consoleApp } from './console/routes.tsx';
 import type { AppDeps, AppEnv } from './deps.ts';
 import { addDocuments } from './documents.ts';
 import { addMiddleware } from './middleware.ts';
+import { adoptWorkload } from './routes/adopt-workload.ts';
 import { cancelIntent } from './routes/cancel-intent.ts';
 import { captureSnapshot } from './routes/capture-snapshot.ts';
 import { createEnrollment } from './routes/create-enrollment.ts';
@@ -73,6 +74,7 @@ const ROUTES = [
   enroll,
   listWorkloads,
   createWorkload,
+  adoptWorkload,
   getWorkload,
   putWorkload,
   deployWorkload,

@@ -84,7 +84,7 @@ export function workloadAnswer(row: WorkloadRow, containers: readonly ContainerR
     version: row.version,
     config: row.config,
     containers: containers
-      .filter((container) => container.workloadId === row.id)
+      .filter((container) => isOf(container, row))
       .map((container) => ({
         id: container.containerId,
         name: container.name,
@@ -98,6 +98,12 @@ export function workloadAnswer(row: WorkloadRow, containers: readonly ContainerR
     createdAt: row.createdAt.toISOString(),
     updatedAt: row.updatedAt.toISOString(),
   };
+}
+
+/** Its own, and those that it adopted, which have no label to say so. */
+function isOf({ workloadId, hostId, name }: ContainerRow, row: WorkloadRow): boolean {
+  if (workloadId !== null) return workloadId === row.id;
+  return hostId === row.hostId && row.config.adopted?.containers.includes(name) === true;
 }
 
 /** Members that an answer has and a configuration has not: taken out of what is sent back, so that GET, edit, PUT works. */

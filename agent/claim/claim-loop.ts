@@ -150,7 +150,7 @@ export class ClaimLoop {
     const signal = this.#draining.signal;
     while (!signal.aborted) {
       try {
-        const containers = await readInventory(deps.engine);
+        const containers = await readInventory(deps);
         await database.attempt((sql) => reportContainers(sql, hostId, instance, containers));
       } catch (thrown) {
         this.#log.debug({ error: asRefloatError(thrown).toJSON() }, 'the inventory was not reported');

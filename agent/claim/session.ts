@@ -2,21 +2,17 @@
 import { RefloatError } from '../../db/errors.ts';
 import { ownHostId } from '../../db/queries/own-host-id.ts';
 import type { AgentDeps } from '../deps.ts';
-import { registerWaiting } from '../import/import-spool.ts';
-import { releaseExpired } from '../restore/hold.ts';
-import { snapshotStore } from '../snapshots/store.ts';
 import { AGENT_VERSION } from '../version.ts';
 import type { AgentDatabase } from './agent-database.ts';
-import { Bell } from './bell.ts';
 import { ClaimLoop } from './claim-loop.ts';
 import { Delivery } from './delivery.ts';
 import { type HostHold, takeHost } from './host-hold.ts';
+import { keepHouse } from './housekeeping.ts';
 import { processIdentity } from './process-identity.ts';
 import { Wake } from './wake.ts';
 
 /** How long an agent that ends waits for Postgres to take what is spooled; the rest waits for the next start. */
 const FLUSH_MS = 10_000;
-const HOUSEKEEPING_MS = 30_000;
 
 export interface SessionOptions {
   readonly deps: AgentDeps;
@@ -85,9 +81,7 @@ export async function openSession({
     (lasts) => database.prepareStatements(lasts),
   );
   const closing = new AbortController();
-  const { stateDir } = deps.config;
-  const imports = { database, hostId, stateDir, store: snapshotStore(stateDir) };
-  const housekeeping = keepHouse(deps, closing.signal, () => registerWaiting(imports, deps.log));
+  const housekeeping = keepHouse({ deps, database, hostId }, closing.signal);
   if (stop.aborted) loop.drain();
   stop.addEventListener('abort', () => loop.drain(), { once: true });
   return {
@@ -116,13 +110,4 @@ async function askHostId(deps: AgentDeps, database: AgentDatabase, stop: AbortSi
   throw new RefloatError('NOT_ENROLLED', "the database login in REFLOAT_AGENT_DATABASE_URL is no host's", {
     hint: 'Use the address that "refloat-agent enroll" wrote to agent.json.',
   });
-}
-
-/** Ends undo windows that are over, and registers what was imported at the command line. */
-async function keepHouse(deps: AgentDeps, signal: AbortSignal, registerImports: () => Promise<void>): Promise<void> {
-  while (!signal.aborted) {
-    for (const work of [() => releaseExpired(deps), registerImports])
-      await work().catch((error: unknown) => deps.log.error({ error: String(error) }, 'housekeeping failed'));
-    await new Bell().wait(HOUSEKEEPING_MS, signal);
-  }
 }

@@ -8,7 +8,7 @@ import { type CommandOptions, EXIT, printError, runCommand } from './command.ts'
 const EXIT_CODES = `
 Exit codes: 0 done, 1 failed, 2 usage or missing prerequisite, 3 refused, 4 rolled back or unwound, 5 stuck, 130 interrupted.
 Environment: REFLOAT_STATE_DIR, REFLOAT_AGENT_DATABASE_URL, REFLOAT_ALLOWED_ROOTS, REFLOAT_VOLUME_BASE,
-             REFLOAT_IMPORT_DIR, REFLOAT_UNDO_WINDOW_SECONDS, DOCKER_HOST, REFLOAT_LOG.`;
+             REFLOAT_IMPORT_DIR, REFLOAT_UNDO_WINDOW_SECONDS, REFLOAT_INVENTORY, DOCKER_HOST, REFLOAT_LOG.`;
 
 export async function runProgram(argv: readonly string[]): Promise<void> {
   try {

@@ -38,7 +38,7 @@ export async function status({ env }: CommandContext): Promise<CommandResult> {
         'Journals',
         journals,
         (one) =>
-          `${one.intentId}  ${one.kind ?? '?'} of ${one.workload ?? '?'}: ${one.state}${one.step === null ? '' : ` in ${one.step}`}${one.error === null ? '' : `\n    ${one.error.code}: ${one.error.message}\n    ${one.error.hint}`}`,
+          `${one.intentId}  ${one.kind ?? '?'} of ${one.workload ?? '?'}: ${one.state}${one.released === 'low-disk' ? ' (low disk: its previous tree was given up, its pre-restore snapshot stays)' : ''}${one.step === null ? '' : ` in ${one.step}`}${one.error === null ? '' : `\n    ${one.error.code}: ${one.error.message}\n    ${one.error.hint}`}`,
       ),
       ...section(
         'Held previous trees',
@@ -73,6 +73,7 @@ function journalLines(stateDir: string) {
     state: damage !== null ? ('damaged' as const) : (state?.outcome?.state ?? ('unfinished' as const)),
     committed: state?.committed ?? false,
     step: state?.outcome === null ? (state.started.at(-1) ?? null) : null,
+    released: state?.released ?? null,
     error: damage?.toJSON() ?? state?.outcome?.error ?? null,
   }));
 }

@@ -12,7 +12,7 @@ import type { ContainerInfo, ContainerSpec } from '../docker/engine.ts';
 import type { WorkloadRef } from '../intents/claimed-intent.ts';
 import { about, allToTheEnd } from './container-error.ts';
 import { ensureVolumes } from './ensure-volumes.ts';
-import { findAdopted } from './find-adopted.ts';
+import { assertComplete, findAdopted } from './find-adopted.ts';
 import { waitHealthy } from './health.ts';
 import { INTENT_LABEL, WORKLOAD_LABEL, workloadFilter } from './labels.ts';
 import { findOutsiders } from './outsiders.ts';
@@ -55,7 +55,7 @@ interface Plan {
 
 /**
  * @param signal a cancel or the agent's end: what was begun is taken back
- * @throws RefloatError `SOURCE_NOT_IMAGE`, `IMAGE_GONE`, `OUTSIDER`, `WORKLOAD_BUSY`, `UNHEALTHY`, `CONTAINER_FAILED`, those of
+ * @throws RefloatError `SOURCE_NOT_IMAGE`, `IMAGE_GONE`, `ADOPTED_INCOMPLETE`, `OUTSIDER`, `WORKLOAD_BUSY`, `UNHEALTHY`, `CONTAINER_FAILED`, those of
  *   `resolveVolume`, the engine's codes, and the signal's reason
  */
 export async function deployWorkload(
@@ -76,6 +76,7 @@ export async function deployWorkload(
   const present = await presentContainers(deps, workload, hostPaths);
   await refuseOutsiders(deps, workload, hostPaths, present);
   const plan = await planDeploy(input, present, { image, imageId, hostPaths });
+  if (plan.create.length > 0) assertComplete(workload.config);
   signal.throwIfAborted();
 
   const replaced = await replace(deps, lock, input, plan, signal);
@@ -108,8 +109,7 @@ async function presentContainers(
       details: { container: aside.name },
     });
   }
-  const adopted = await findAdopted(deps.engine, workload.config, hostPaths);
-  return adopted === null ? labelled : [...labelled, adopted];
+  return [...labelled, ...(await findAdopted(deps.engine, workload.config, hostPaths))];
 }
 
 async function refuseOutsiders(

@@ -1,7 +1,7 @@
 /**
  * Brings a quiesced workload up again on the image that it ran, within a restore or undo.
  *
- * Guarantees: containers that still match the configuration are started as they are; else all are recreated from the
+ * Guarantees: containers that still match the configuration are started as they are, and those of them that are gone are made anew; else all are recreated from the
  * configuration, pinned to the image, and the old ones stay aside, stopped, until `finishRedeploy`. What was stopped before stays
  * stopped. `undoRedeploy` leaves the old containers under their names, stopped, with restart policy `no`, and nothing else;
  * `resume` then starts them. Each function may be repeated and continued after a crash between any two calls: it decides by the
@@ -12,6 +12,7 @@ import { RefloatError } from '../../db/errors.ts';
 import type { AgentDeps } from '../deps.ts';
 import type { ContainerInfo, ContainerSpec } from '../docker/engine.ts';
 import { about, aboutUnlessGone, allToTheEnd, isConflict } from './container-error.ts';
+import { assertComplete } from './find-adopted.ts';
 import { INTENT_LABEL, WORKLOAD_LABEL, workloadFilter } from './labels.ts';
 import { planContainers } from './plan-containers.ts';
 import { disableRestarts, quiesce, record, resumeOne } from './quiesce.ts';
@@ -24,7 +25,7 @@ import type { WorkloadLock } from './workload-lock.ts';
 export type RedeployDeps = Pick<AgentDeps, 'engine'>;
 
 /**
- * @throws RefloatError `CONTAINER_FAILED` (one does not start, or its name is taken), `IMAGE_GONE`, the engine's codes
+ * @throws RefloatError `CONTAINER_FAILED` (one does not start, or its name is taken), `IMAGE_GONE`, `ADOPTED_INCOMPLETE`, the engine's codes
  */
 export async function redeploy(deps: RedeployDeps, lock: WorkloadLock, input: RedeployInput): Promise<RedeployResult> {
   lock.assertHeld(input.workload.id);
@@ -43,24 +44,57 @@ export async function redeploy(deps: RedeployDeps, lock: WorkloadLock, input: Re
         recreated: false,
       };
     }
-    // One of them was removed meanwhile. What the others did is taken back before all are made anew.
+    // Somebody removed some of them meanwhile: these alone are made anew, under their names.
+    const gone = before.filter((_, index) => back[index] === false);
+    return replaceGone(deps, input, gone);
   }
   return recreate(deps, input);
+}
+
+async function replaceGone(
+  deps: RedeployDeps,
+  input: RedeployInput,
+  gone: readonly QuiescedContainer[],
+): Promise<RedeployResult> {
+  const { before } = input;
+  await assertCanMake(deps, input);
+  const replaced = await makeAnew(
+    deps,
+    input,
+    gone.map(({ name }) => name),
+  );
+  const stay = before.filter((one) => !gone.includes(one));
+  return {
+    containers: [...stay.map(({ id }) => id), ...replaced.containers],
+    started: [...stay.filter(({ active }) => active).map(({ id }) => id), ...replaced.started],
+    recreated: true,
+  };
 }
 
 async function recreate(deps: RedeployDeps, input: RedeployInput): Promise<RedeployResult> {
   const { engine } = deps;
   const { config, id: workloadId } = input.workload;
   const { before, intentId } = input;
-  if ((await engine.imageId(input.imageId)) === null) throw imageGone(input);
+  await assertCanMake(deps, input);
   await quiesce(engine, before, config.stopTimeoutSeconds);
   await allToTheEnd(
     before.map((old) =>
       aboutUnlessGone(old, engine.rename(old.id, setAsideName('restore', workloadId, intentId, old))),
     ),
   );
-  const names = slotNames(config.name, config.replicas, before.map(slotOf));
-  const plan = planContainers({ ...input, image: input.image ?? config.image, names });
+  return makeAnew(deps, input, slotNames(config.name, config.replicas, before.map(slotOf)));
+}
+
+async function assertCanMake({ engine }: RedeployDeps, input: RedeployInput): Promise<void> {
+  assertComplete(input.workload.config);
+  if ((await engine.imageId(input.imageId)) === null) throw imageGone(input);
+}
+
+/** Containers of these names from the configuration, on the pinned image; each runs if its predecessor did. */
+async function makeAnew(deps: RedeployDeps, input: RedeployInput, names: readonly string[]): Promise<RedeployResult> {
+  const { engine } = deps;
+  const { before, workload } = input;
+  const plan = planContainers({ ...input, image: input.image ?? workload.config.image, names });
   const created = await allToTheEnd(plan.map((spec) => createOnce(deps, spec, input)));
   const wanted = plan.map((spec) => shouldRun(spec.name, before));
   await allToTheEnd(

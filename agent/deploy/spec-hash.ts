@@ -20,6 +20,7 @@ export function specHash(config: WorkloadConfig): string {
     health: { graceSeconds: 0, timeoutSeconds: 1 },
     hooks: {},
     capture: { freeze: 'pause' },
+    adopted: undefined,
     // Whether others may mount a volume too is a rule for us, not for the container.
     volumes: config.volumes.map(({ shared: _, ...volume }) => volume),
   };

@@ -10,6 +10,7 @@ import Docker from 'dockerode';
 import { RefloatError } from '../../db/errors.ts';
 import { isImageReference } from '../../db/workload.ts';
 import { type CallOptions, call, callAndRead, timedOut } from './call.ts';
+import { type ContainerConfiguration, containerConfiguration } from './configuration.ts';
 import { activeContainers, containerInfo } from './container-info.ts';
 import { createBody, dockerPolicy } from './create-body.ts';
 import { DEFAULT_DOCKER_HOST, type DockerEnvironment, dockerOptions } from './docker-host.ts';
@@ -119,6 +120,16 @@ class DockerodeEngine implements Engine {
       doing: `inspect container ${id}`,
     });
     return answer === null ? null : containerInfo(answer);
+  }
+
+  async configuration(id: string): Promise<ContainerConfiguration | null> {
+    const doing = `inspect container ${id}`;
+    const container = await this.#ask({ method: 'GET', path: `/containers/${part(id)}/json`, alsoFine: [404], doing });
+    if (container === null) return null;
+    const { Image } = container as { Image: string };
+    const path = `/images/${part(Image)}/json`;
+    const image = await this.#ask({ method: 'GET', path, alsoFine: [404], doing: `inspect image ${Image}` });
+    return image === null ? null : containerConfiguration(container, image);
   }
 
   async create(spec: ContainerSpec): Promise<string> {

@@ -6,6 +6,8 @@
  * engine answers), `ENGINE_TIMEOUT`, `ENGINE_FAILED` (it answered with an error; `details.status`), `CONTAINER_FAILED`.
  */
 
+import type { ContainerConfiguration } from './configuration.ts';
+
 export type ContainerState = 'created' | 'running' | 'paused' | 'restarting' | 'removing' | 'exited' | 'dead';
 
 export interface RestartPolicy {
@@ -78,6 +80,8 @@ export interface Engine {
   activeMounts(): Promise<ActiveContainer[]>;
   /** By id or name; null if there is none. */
   inspect(id: string): Promise<ContainerInfo | null>;
+  /** What a container was given beyond its image's own settings; null if there is none, or its image is gone. */
+  configuration(id: string): Promise<ContainerConfiguration | null>;
   create(spec: ContainerSpec): Promise<string>;
   /** Started, or ran already. */
   start(id: string): Promise<void>;

@@ -1,7 +1,8 @@
 /**
  * The previous trees that restores hold for their undo window: which there are, handing them to an undo, and their end.
  *
- * Guarantees: a held tree is removed only after its window and only if a verified pre-restore snapshot has the same data.
+ * Guarantees: a held tree is removed only after its window, or when the disk runs low (low-disk.ts), and only if a verified pre-restore
+ * snapshot has the same data.
  */
 import { RefloatError, toRefloatError } from '../../db/errors.ts';
 import type { AgentDeps } from '../deps.ts';
@@ -10,7 +11,7 @@ import { removeTree } from '../fs/remove-tree.ts';
 import { readRootMetadata, writeRootMetadata } from '../fs/root-metadata.ts';
 import type { VolumeTarget } from '../fs/volume-path.ts';
 import type { Target } from './facts.ts';
-import { Journal } from './journal.ts';
+import { Journal, type Released } from './journal.ts';
 import { heldTrees, isUnfinished, journalPath, readJournal, readJournals, removeJournal } from './journal-dir.ts';
 import type { JournalState } from './journal-state.ts';
 
@@ -50,7 +51,7 @@ export function heldTargets(
 }
 
 /** Records that an intent's held trees are gone or belong to another intent now. Idempotent. */
-export function markReleased(deps: AgentDeps, intentId: string, why: 'expired' | 'adopted', by?: string): void {
+export function markReleased(deps: AgentDeps, intentId: string, why: Released, by?: string): void {
   const journal = Journal.open(journalPath(deps.config.stateDir, intentId), intentId, deps.now);
   try {
     if (journal.records.some((record) => record.type === 'released')) return;
@@ -67,7 +68,7 @@ export async function releaseExpired(deps: AgentDeps): Promise<void> {
     if (heldTrees(state).length > 0) {
       if (!isExpired(deps, state)) continue;
       await deps.locks
-        .withWorkloadLock(state.intent.workload.id, () => release(deps, intentId))
+        .withWorkloadLock(state.intent.workload.id, () => release(deps, intentId, 'expired'))
         .catch((thrown: unknown) => {
           deps.log.error({ intentId, error: toRefloatError(thrown).toJSON() }, 'a previous tree could not be removed');
         });
@@ -82,10 +83,11 @@ function isExpired(deps: AgentDeps, state: JournalState): boolean {
   return until !== undefined && Date.parse(until) <= deps.now().getTime();
 }
 
-async function release(deps: AgentDeps, intentId: string): Promise<void> {
+/** Removes the previous trees of an intent, under its workload's lock; false if there is something in the way. */
+export async function release(deps: AgentDeps, intentId: string, why: 'expired' | 'low-disk'): Promise<boolean> {
   const journals = readJournals(deps.config.stateDir);
   const state = journals.find((entry) => entry.intentId === intentId)?.state;
-  if (state === null || state === undefined || heldTrees(state).length === 0) return;
+  if (state === null || state === undefined || heldTrees(state).length === 0) return false;
   const unfinished = journals.some(
     (entry) =>
       entry.damage !== null ||
@@ -93,7 +95,7 @@ async function release(deps: AgentDeps, intentId: string): Promise<void> {
         isUnfinished(entry.state) &&
         entry.state.intent.workload.id === state.intent.workload.id),
   );
-  if (unfinished) return;
+  if (unfinished) return false;
   if (state.outcome?.result?.preRestoreSnapshotId === undefined) {
     throw new RefloatError(
       'PREVIOUS_GONE',
@@ -114,5 +116,6 @@ async function release(deps: AgentDeps, intentId: string): Promise<void> {
     // Removing it moved the time of the mount point's root, which is the user's.
     if (root !== null) writeRootMetadata(target.live, root);
   }
-  markReleased(deps, intentId, 'expired');
+  markReleased(deps, intentId, why);
+  return true;
 }

@@ -80,7 +80,7 @@ export function assertNothingUnfinished(stateDir: string, workloadId: string, ex
 
 /** The previous trees that an intent holds for its undo window; empty when it holds none any more. */
 export function heldTrees(state: JournalState): readonly HeldTree[] {
-  if (state.released || state.outcome === null || state.outcome.state !== 'succeeded') return [];
+  if (state.released !== null || state.outcome === null || state.outcome.state !== 'succeeded') return [];
   return state.outcome.result?.held ?? [];
 }
 

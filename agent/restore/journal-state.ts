@@ -2,7 +2,7 @@
 import type { ErrorJson } from '../../db/errors.ts';
 import type { Outcome, StepTiming } from '../../db/results.ts';
 import type { ClaimedIntent } from '../intents/claimed-intent.ts';
-import type { Stamped, Unwound } from './journal.ts';
+import type { Released, Stamped, Unwound } from './journal.ts';
 
 export interface JournalState {
   readonly intent: ClaimedIntent;
@@ -19,7 +19,7 @@ export interface JournalState {
   readonly committed: boolean;
   readonly unwinding: { readonly state: Unwound; readonly error: ErrorJson & { readonly step?: string } } | null;
   readonly outcome: Outcome | null;
-  readonly released: boolean;
+  readonly released: Released | null;
 }
 
 /** Null for a journal whose first record never became durable: then nothing was done. */
@@ -35,7 +35,7 @@ export function reduceJournal(records: readonly Stamped[]): JournalState | null 
   let committed = false;
   let unwinding: JournalState['unwinding'] = null;
   let outcome: Outcome | null = null;
-  let released = false;
+  let released: JournalState['released'] = null;
   for (const record of records) {
     switch (record.type) {
       case 'begin':
@@ -72,7 +72,7 @@ export function reduceJournal(records: readonly Stamped[]): JournalState | null 
         outcome = record.outcome;
         break;
       case 'released':
-        released = true;
+        released = record.why;
         break;
       default:
         throw new Error(`unknown journal record ${JSON.stringify(record satisfies never)}`);

@@ -40,7 +40,10 @@ export type JournalRecord =
   | { readonly type: 'undone'; readonly step: string }
   | { readonly type: 'outcome'; readonly outcome: Outcome }
   /** The previous trees are gone, or an undo took them over. */
-  | { readonly type: 'released'; readonly why: 'expired' | 'adopted'; readonly by?: string };
+  | { readonly type: 'released'; readonly why: Released; readonly by?: string };
+
+/** Their window was over, an undo took them over, or the disk ran low. */
+export type Released = 'expired' | 'adopted' | 'low-disk';
 
 /** States of an intent that took back what it did, or did nothing. */
 export type Unwound = Extract<Outcome['state'], 'failed' | 'rolled_back' | 'cancelled'>;

@@ -52,15 +52,25 @@ export function partlyRestoredRefusals(volumes: readonly Place[], targets: reado
 export function nestTargets(targets: readonly Target[]): Target[] {
   const outerFirst = [...targets].sort((a, b) => depth(a.live) - depth(b.live));
   return outerFirst.map((target) => {
-    const outermost = outerFirst.find(({ live }) => isInside(live, target.live));
-    if (outermost === undefined) return target;
+    const path = outermost(
+      targets.map(({ live }) => live),
+      target.live,
+    );
+    const outer = outerFirst.find(({ live }) => live === path && live !== target.live);
+    if (outer === undefined) return target;
     return {
       ...target,
-      within: outermost.volume,
-      privateDirectory: outermost.privateDirectory,
-      staging: join(outermost.staging, relative(outermost.live, target.live)),
+      within: outer.volume,
+      privateDirectory: outer.privateDirectory,
+      staging: join(outer.staging, relative(outer.live, target.live)),
     };
   });
+}
+
+/** Of some directories the uppermost that holds a path; the path itself if none does. */
+function outermost(directories: readonly string[], path: string): string {
+  const around = directories.filter((directory) => isInside(directory, path));
+  return around.sort((a, b) => depth(a) - depth(b))[0] ?? path;
 }
 
 function pairs<T>(items: readonly T[]): [T, T][] {

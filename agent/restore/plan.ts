@@ -4,7 +4,7 @@
  */
 import { dirname, join } from 'node:path';
 import { RefloatError, toRefloatError } from '../../db/errors.ts';
-import { findAdopted } from '../deploy/find-adopted.ts';
+import { assertComplete, findAdopted } from '../deploy/find-adopted.ts';
 import { findOutsiders } from '../deploy/outsiders.ts';
 import { type PickedImage, pickImage } from '../deploy/pick-image.ts';
 import { recordContainers } from '../deploy/quiesce.ts';
@@ -20,6 +20,7 @@ import { readManifestOf } from '../snapshots/read-manifest.ts';
 import { snapshotStore } from '../snapshots/store.ts';
 import type { Target } from './facts.ts';
 import { heldTargets } from './hold.ts';
+import { readJournal } from './journal-dir.ts';
 import { nestTargets, partlyRestoredRefusals, sameDirectoryRefusals } from './nesting.ts';
 
 export interface RestoreChecks {
@@ -59,8 +60,11 @@ export async function checkRestore(deps: AgentDeps, intent: ClaimedIntent): Prom
   if (found !== null) refusals.push(...partlyRestoredRefusals(volumes, targets));
   const hostPaths = Object.fromEntries(volumes.map((volume) => [volume.name, volume.live]));
   const adopted = await collect(findAdopted(deps.engine, intent.workload.config, new Map(Object.entries(hostPaths))));
-  const adoptedIds = adopted === null ? [] : [adopted.id];
+  const adoptedIds = (adopted ?? []).map(({ id }) => id);
   const containers = (await collect(recordContainers(deps.engine, intent.workload.id, adoptedIds))) ?? [];
+  // Then it is made anew, once the data is in place; better to say now what would be said then.
+  if (adopted !== null && containers.length === 0)
+    await collect(Promise.resolve().then(() => assertComplete(intent.workload.config)));
   const image = await collect(pickImageOrRefuse(deps, intent, containers));
   const outsiders = await collect(
     findOutsiders(
@@ -134,6 +138,10 @@ async function findTargets(
   if (intent.undoOf === null) throw noSnapshot(intent);
   const held = heldTargets(deps, intent.undoOf.intentId, intent.workload.id, volumes);
   if (held !== null) return { targets: held, adoptedFrom: intent.undoOf.intentId };
+  if (readJournal(deps.config.stateDir, intent.undoOf.intentId).state?.released === 'low-disk')
+    warnings.push(
+      'the previous tree was given up early because the disk ran low; its pre-restore snapshot is restored',
+    );
   if (intent.undoOf.preRestoreSnapshot === null) {
     throw new RefloatError(
       'PREVIOUS_GONE',

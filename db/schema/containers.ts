@@ -1,4 +1,5 @@
-import { pgTable, primaryKey, text, timestamp, uuid } from 'drizzle-orm/pg-core';
+import { jsonb, pgTable, primaryKey, text, timestamp, uuid } from 'drizzle-orm/pg-core';
+import type { ReportedConfiguration } from '../container-report.ts';
 import { hosts } from './hosts.ts';
 
 /** Inventory as the agent last reported it; a cache for people, never an input of a restore. */
@@ -17,6 +18,8 @@ export const containers = pgTable(
     health: text('health'),
     restartPolicy: text('restart_policy').notNull(),
     startedAt: timestamp('started_at', { withTimezone: true }),
+    /** Of containers that are no workload's yet. */
+    configuration: jsonb('configuration').$type<ReportedConfiguration>(),
     reportedAt: timestamp('reported_at', { withTimezone: true }).notNull().defaultNow(),
   },
   (table) => [primaryKey({ columns: [table.hostId, table.containerId] })],

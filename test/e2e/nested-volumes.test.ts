@@ -78,6 +78,7 @@ test('both come back, undo and redo give each back, and one exchange does it', a
   const { workload, outer } = place;
   const one = fill(place, 'one');
   const snapshot = await workload.capture();
+  assert.deepEqual(compareTrees(one, snapshotTree(outer)), [], 'a capture leaves no trace in the outer tree');
   rmSync(join(outer, 'only-one'), { recursive: true });
   const two = fill(place, 'two');
 

@@ -34,7 +34,7 @@ export async function restorable(
 }
 
 /** One that is there already. */
-function restorableOf(stack: Stack, { id, name }: { readonly id: string; readonly name: string }): Restorable {
+export function restorableOf(stack: Stack, { id, name }: { readonly id: string; readonly name: string }): Restorable {
   const ask = async (path: string, body: unknown): Promise<string> => {
     const headers = { 'x-confirm-restore': name };
     const { status, body: intent } = await stack.call('POST', path, { body: body ?? {}, headers });

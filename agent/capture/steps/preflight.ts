@@ -31,7 +31,7 @@ export const preflight: Step<CaptureFacts, 'preflight'> = {
       workload.config,
       new Map(volumes.map(({ name, path }) => [name, path])),
     );
-    const adopted = found === null ? [] : [found.id];
+    const adopted = found.map(({ id }) => id);
     const containers = await recordContainers(deps.engine, workload.id, adopted);
     const paths = volumes.map((volume) => volume.path);
     for (const outsider of await findOutsiders(deps.engine, workload.id, paths, adopted)) {

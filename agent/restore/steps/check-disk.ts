@@ -1,6 +1,10 @@
-/** Check disk: bytes and inodes per file system, for staging and for the pre-restore snapshot, with a reserve. Input: the targets. */
+/**
+ * Check disk: bytes and inodes per file system, for staging and for the pre-restore snapshot, with a reserve. Input: the targets.
+ * Where there is no room, what the workload holds of earlier restores is given up first.
+ */
 import { spaceRefusals } from '../../fs/disk-space.ts';
 import type { RestoreFacts } from '../facts.ts';
+import { giveUpOne } from '../low-disk.ts';
 import { measureSpace } from '../plan.ts';
 import type { Step } from '../saga.ts';
 import { refuse } from './preflight.ts';
@@ -8,9 +12,19 @@ import { refuse } from './preflight.ts';
 export const checkDisk: Step<RestoreFacts, 'check_disk'> = {
   name: 'check_disk',
 
-  async act({ deps, fact }) {
-    const { fileSystems } = await measureSpace(deps, fact('preflight').targets);
-    refuse(spaceRefusals(fileSystems));
-    return { fileSystems };
+  async act({ deps, intent, fact, warn }) {
+    const { targets, adoptedFrom } = fact('preflight');
+    for (;;) {
+      const { fileSystems } = await measureSpace(deps, targets);
+      const refusals = spaceRefusals(fileSystems);
+      if (refusals.length === 0) return { fileSystems };
+      // What this workload holds from before may make the room; each has a verified snapshot.
+      const full = fileSystems.filter((fileSystem) => spaceRefusals([fileSystem]).length > 0);
+      const places = full.map(({ mountPoint }) => mountPoint);
+      const ended = await giveUpOne(deps, intent.workload.id, places, adoptedFrom);
+      if (ended === null) refuse(refusals);
+      else
+        warn(`low disk: the previous tree that the intent ${ended} held was given up; its pre-restore snapshot stays`);
+    }
   },
 };

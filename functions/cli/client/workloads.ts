@@ -1,9 +1,10 @@
-/** `refloat workloads ls` and `refloat workload apply FILE` */
+/** `refloat workloads ls`, `refloat workload apply FILE` and `refloat workload adopt CONTAINER` */
 import type { Command } from 'commander';
 import { clientCommand, commandGroup, runClient } from './command.ts';
 import { listHosts, listWorkloads } from './resolve.ts';
 import { type Column, table, timeText } from './text.ts';
 import type { HostAnswer, WorkloadAnswer } from './wire.ts';
+import { type AdoptOptions, adoptWorkload } from './workload-adopt.ts';
 import { applyWorkload } from './workload-apply.ts';
 
 export function workloadsCommand(): Command {
@@ -27,7 +28,21 @@ export function workloadsCommand(): Command {
     .action((file: string) =>
       runClient(apply, (context) => applyWorkload(context, file, apply.opts<{ host?: string }>().host)),
     );
-  return group.addCommand(ls).addCommand(apply);
+  const adopt: Command = clientCommand(
+    'adopt <container>',
+    'make a workload of containers that something else created; they go on running as they are',
+  )
+    .option('--host <name-or-id>', 'the host that has it, when several have one of that name')
+    .option('--name <name>', 'of the workload; of the Compose service or the container unless given')
+    .option('--project <name>', 'of the workload')
+    .option('--stage <name>', 'of the workload')
+    .option('--volume <target...>', 'paths inside the container that become volumes; all mounts unless given')
+    .option('--env-file <file>', 'its environment, where the host does not tell it')
+    .option('--only', 'not the other containers of its Compose service')
+    .action((container: string) =>
+      runClient(adopt, (context) => adoptWorkload(context, container, adopt.opts<AdoptOptions>())),
+    );
+  return group.addCommand(ls).addCommand(apply).addCommand(adopt);
 }
 
 function columns(hosts: readonly HostAnswer[]): Column<WorkloadAnswer>[] {

@@ -342,6 +342,7 @@ describe('who holds a host', () => {
       health: null,
       restartPolicy: 'no',
       startedAt: null,
+      configuration: null,
     };
     assert.equal(await reportContainers(sql, host.id, instance, [one, { ...one, containerId: 'c2' }]), true);
     assert.equal(

@@ -33,6 +33,7 @@ const HOST = {
   allowedVolumes: null,
   maxRestoreBytes: null,
   stateDir: '/nowhere',
+  inventory: 'all' as const,
   undoWindowSeconds: 60,
   dockerHost: undefined,
   databaseUrl: undefined,
