@@ -93,6 +93,7 @@ export type ErrorCode =
   | 'VOLUME_UNKNOWN'
   | 'IMPORT_AMBIGUOUS'
   | 'IMPORT_NOT_ALLOWED'
+  | 'RESTORE_DIFFERS'
   // host
   | 'ENGINE_UNAVAILABLE'
   | 'ENGINE_FAILED'
@@ -115,6 +116,7 @@ export type ErrorCode =
   | 'LIMIT_EXCEEDED'
   | 'CANCELLED'
   | 'INTERRUPTED'
+  | 'RESOLVED'
   | 'EXPIRED'
   // database
   | 'DATABASE_UNAVAILABLE'

@@ -29,6 +29,32 @@ export interface StepTiming {
   readonly ms: number;
 }
 
+/** Counts of a tree; see agent/archive/types.ts. Sizes in bytes. */
+interface Counted {
+  readonly entries: number;
+  readonly files: number;
+  readonly directories: number;
+  readonly symlinks: number;
+  readonly hardLinks: number;
+  readonly sparseFiles: number;
+  readonly xattrs: number;
+  readonly contentBytes: number;
+}
+
+/** A restored volume, walked on the disk, against the snapshot's manifest. */
+export interface Fidelity {
+  readonly volume: string;
+  readonly expected: Counted;
+  readonly found: Counted;
+  /** All owners, modes, times, targets of symbolic links; null when the archive does not say them of each directory. */
+  readonly same: {
+    readonly owners: boolean;
+    readonly modes: boolean;
+    readonly times: boolean;
+    readonly linkTargets: boolean;
+  } | null;
+}
+
 /** A previous tree that is kept for the undo window. */
 export interface HeldTree {
   readonly volume: string;
@@ -54,6 +80,7 @@ export interface IntentResult {
   readonly containers?: readonly string[];
   readonly warnings?: readonly string[];
   readonly plan?: RestorePlan;
+  readonly fidelity?: readonly Fidelity[];
   readonly held?: readonly HeldTree[];
   readonly [more: string]: unknown;
 }

@@ -21,12 +21,11 @@ import type {
   CopyOptions,
   CopySummary,
   ExtractOptions,
+  Measured,
   PackOptions,
-  TreeCounts,
   VerifyOptions,
 } from './types.ts';
 
-type Measure = TreeCounts & { readonly allocatedBytes: number };
 interface Watch {
   readonly signal?: AbortSignal;
   readonly onProgress?: (bytesDone: number, entriesDone: number) => void;
@@ -55,7 +54,7 @@ export function createArchiver({ wall = true }: ArchiverOptions = {}): Archiver 
         { verb: 'compare', wall, ...request, archive: resolve(request.archive) },
         watch(signal, undefined),
       )) as TreeDifference,
-    measure: async (root: string) => (await runChild({ verb: 'measure', root: resolve(root) }, {})) as Measure,
+    measure: async (root: string) => (await runChild({ verb: 'measure', root: resolve(root) }, {})) as Measured,
   };
 }
 
@@ -123,7 +122,7 @@ const HEAP_MIB = 160;
 async function runChild(
   request: ChildRequest,
   { signal, onProgress }: Watch,
-): Promise<ArchiveSummary | CopySummary | TreeDifference | Measure> {
+): Promise<ArchiveSummary | CopySummary | TreeDifference | Measured> {
   signal?.throwIfAborted();
   const child = spawn(
     process.execPath,

@@ -84,6 +84,11 @@ export class EntryRules {
     return { take: true, path, existed, implied, target };
   }
 
+  /** Whether the archive described its root and every directory that something lies in. */
+  get describesAll(): boolean {
+    return this.hasRoot && this.#implied === 0;
+  }
+
   /** Whether the archive described its own root. */
   get hasRoot(): boolean {
     return this.#index.get('') === 'directory';

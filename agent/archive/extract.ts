@@ -13,6 +13,7 @@ import { ByteQueue } from './byte-queue.ts';
 import { DEFAULT_MAX_RATIO, type DecodedFile, openArchive } from './decode.ts';
 import { differentCount, EntryRules } from './entry-rules.ts';
 import type { Metadata } from './file-writer.ts';
+import { type SummedEntry, SumsOfMetadata } from './metadata-sums.ts';
 import { refusal } from './refusal.ts';
 import { emptyTree } from './remove-tree.ts';
 import { Skips } from './skips.ts';
@@ -97,10 +98,11 @@ async function readAll(
   onProgress: Progress,
 ): Promise<ArchiveSummary> {
   const rules = new EntryRules(request);
+  const metadata = new SumsOfMetadata();
   const { expected } = request;
   try {
     const reader = new TarReader(new ByteQueue(file.bytes, true));
-    await readMembers({ reader, rules, request, skips, writer, free, onProgress });
+    await readMembers({ reader, rules, request, skips, writer, free, onProgress, metadata });
   } catch (error) {
     throw digestDiffers(file, expected) ?? error;
   }
@@ -115,6 +117,7 @@ async function readAll(
     hasRoot: rules.hasRoot,
     sha256: file.digest(),
     archiveBytes: file.archiveBytes,
+    ...(writer === null || !rules.describesAll ? {} : { sums: metadata.sums }),
     skipped: skips.list(),
   };
 }
@@ -133,9 +136,19 @@ interface Reading {
   readonly writer: TreeWriter | null;
   readonly free: number;
   readonly onProgress: Progress;
+  readonly metadata: SumsOfMetadata;
 }
 
-async function readMembers({ reader, rules, request, skips, writer, free, onProgress }: Reading): Promise<void> {
+async function readMembers({
+  reader,
+  rules,
+  request,
+  skips,
+  writer,
+  free,
+  onProgress,
+  metadata,
+}: Reading): Promise<void> {
   let stored = 0;
   let done = 0;
   let reported = 0;
@@ -168,6 +181,7 @@ async function readMembers({ reader, rules, request, skips, writer, free, onProg
       continue;
     }
     const meta = metadataOf(member);
+    if (member.type !== 'hardlink') metadata.add(path, summed(member));
     if (member.type === 'directory') writer.directory(path, meta, decision.existed);
     else if (member.type === 'symlink') writer.symlink(path, member.linkName, meta);
     else if (member.type === 'hardlink') writer.hardLink(path, target);
@@ -178,6 +192,11 @@ async function readMembers({ reader, rules, request, skips, writer, free, onProg
     }
   }
   onProgress(done, rules.counts.entries);
+}
+
+function summed({ type, mode, uid, gid, mtime, linkName }: Member): SummedEntry {
+  const isLink = type === 'symlink';
+  return { uid, gid, mode: isLink ? null : mode, ...mtime, linkTarget: isLink ? linkName : null };
 }
 
 function metadataOf(member: Member): Metadata {

@@ -1,20 +1,22 @@
 /** Counts a tree as pack would, without reading its files. */
 import { closeSync } from 'node:fs';
 import { DirFds } from './dir-fds.ts';
+import { SumsOfMetadata } from './metadata-sums.ts';
 import { openRoot } from './pack.ts';
 import { Skips } from './skips.ts';
 import { maybeSparse, scanSegments } from './sparse-scan.ts';
-import { close, lxattrs, O, openat, type Stat } from './syscalls.ts';
+import { close, lxattrs, O, openat, readlinkat, type Stat } from './syscalls.ts';
 import { noCounts } from './tree-counts.ts';
 import { vanishing, walkTree } from './tree-walk.ts';
-import type { TreeCounts } from './types.ts';
+import type { Measured } from './types.ts';
 
 /** @throws RefloatError FILE_SYSTEM_FAILED */
-export function measureTree(root: string): TreeCounts & { readonly allocatedBytes: number } {
+export function measureTree(root: string): Measured {
   const rootFd = openRoot(root);
   const dirs = new DirFds(rootFd);
   const skips = new Skips();
   const counts = { ...noCounts(), allocatedBytes: 0 };
+  const metadata = new SumsOfMetadata();
   try {
     for (const { path, kind, stat } of walkTree(dirs, skips)) {
       counts.entries += 1;
@@ -27,6 +29,14 @@ export function measureTree(root: string): TreeCounts & { readonly allocatedByte
         if (maybeSparse(stat) && isSparse(dirs, path, stat, skips)) counts.sparseFiles += 1;
       }
       if (kind === 'hardlink') continue;
+      metadata.add(path, {
+        uid: stat.uid,
+        gid: stat.gid,
+        mode: kind === 'symlink' ? null : stat.mode & 0o7777,
+        seconds: stat.mtimeSeconds,
+        nanoseconds: stat.mtimeNanoseconds,
+        linkTarget: kind === 'symlink' ? vanishing(path, skips, () => linkTarget(dirs, path)) : null,
+      });
       counts.allocatedBytes += stat.blocks * 512;
       counts.xattrs += vanishing(path, skips, () => countXattrs(dirs, path)) ?? 0;
     }
@@ -34,7 +44,12 @@ export function measureTree(root: string): TreeCounts & { readonly allocatedByte
     dirs.close();
     closeSync(rootFd);
   }
-  return counts;
+  return { ...counts, sums: metadata.sums };
+}
+
+function linkTarget(dirs: DirFds, path: string): string {
+  const { dir, name } = dirs.locate(path);
+  return readlinkat(dir, name).toString('latin1');
 }
 
 function countXattrs(dirs: DirFds, path: string): number {

@@ -1,7 +1,7 @@
 /** What the agent and its archive child say to each other: one JSON request on a pipe, JSON lines on stdout. */
 import type { ErrorJson } from '../../db/errors.ts';
 import type { TreeDifference } from '../../db/results.ts';
-import type { ArchiveSummary, CompareRequest, CopyOptions, CopySummary, ReadOptions, TreeCounts } from './types.ts';
+import type { ArchiveSummary, CompareRequest, CopyOptions, CopySummary, Measured, ReadOptions } from './types.ts';
 
 /** The descriptor of that pipe; it closes when the agent is gone. */
 export const REQUEST_FD = 3;
@@ -25,5 +25,5 @@ export type ChildRequest =
 
 export type ChildMessage =
   | { readonly progress: readonly [bytesDone: number, entriesDone: number] }
-  | { readonly ok: ArchiveSummary | CopySummary | TreeDifference | (TreeCounts & { readonly allocatedBytes: number }) }
+  | { readonly ok: ArchiveSummary | CopySummary | TreeDifference | Measured }
   | { readonly error: ErrorJson };

@@ -25,6 +25,14 @@ export interface LongestPath {
   readonly components: number;
 }
 
+/** See metadata-sums.ts. */
+export interface MetadataSums {
+  readonly owners: number;
+  readonly modes: number;
+  readonly times: number;
+  readonly linkTargets: number;
+}
+
 export interface ArchiveSummary extends TreeCounts {
   /** SHA-256 of the archive file as it lies on disk, hex. */
   readonly sha256: string;
@@ -33,6 +41,8 @@ export interface ArchiveSummary extends TreeCounts {
   readonly hasRoot: boolean;
   /** Only of a tree with a path of more than 4,096 bytes or 256 components. */
   readonly longestPath?: LongestPath;
+  /** Of an extraction whose archive describes its root and every directory. */
+  readonly sums?: MetadataSums;
   readonly skipped: readonly Skipped[];
   /** What protection was missing while an archive was read, one sentence each; absent when nothing was. For people. */
   readonly warnings?: readonly string[];
@@ -48,6 +58,12 @@ export interface Limits {
   readonly maxPathBytes?: number;
   /** Components of a path; 256 unless given. */
   readonly maxDepth?: number;
+}
+
+/** Of a tree on the disk. */
+export interface Measured extends TreeCounts {
+  readonly allocatedBytes: number;
+  readonly sums: MetadataSums;
 }
 
 /** What an archive must turn out to be; a difference is `ARCHIVE_CHANGED` (digest, size) or `ARCHIVE_TRUNCATED` (counts). */
@@ -135,5 +151,5 @@ export interface Archiver {
   /** What an extraction would change in a tree; at a low priority, writing nothing. */
   compare(request: CompareRequest, signal?: AbortSignal): Promise<TreeDifference>;
   /** Walks a tree without reading its files. */
-  measure(root: string): Promise<TreeCounts & { readonly allocatedBytes: number }>;
+  measure(root: string): Promise<Measured>;
 }

@@ -108,7 +108,8 @@ export class Delivery {
       backoff.reset();
       if (answer === 'lost') return this.#settle(spool, () => spool.setAside());
       spool.delivered(last.number);
-      if (last.item.type === 'finish') return this.#settle(spool, () => this.#afterFinish(spool));
+      // Behind a stuck outcome another one may wait: recovery came to an end before Postgres heard of the first.
+      if (last.item.type === 'finish' && spool.isDelivered) return this.#settle(spool, () => this.#afterFinish(spool));
     }
   }
 

@@ -58,6 +58,17 @@ export function program(): Command {
       await runCommand(options, async (context) => (await import('./recover.ts')).recoverCommand(context));
     });
   root
+    .command('resolve')
+    .argument('<intent>')
+    .description('end what is stuck, once you have put the data right; touches no data, brings the containers back')
+    .option('--keep', 'what is in place now is what you want')
+    .option('--json', 'print one JSON object last')
+    .action(async (intent: string, options: CommandOptions & { keep?: boolean }) => {
+      await runCommand(options, async (context) =>
+        (await import('./resolve.ts')).resolveCommand(context, intent, options),
+      );
+    });
+  root
     .command('status')
     .description('journals, held previous trees, snapshots, what waits for the control plane, and the running agent')
     .option('--json', 'print one JSON object last')

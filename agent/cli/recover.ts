@@ -44,7 +44,7 @@ export async function recoverCommand({ env }: CommandContext): Promise<CommandRe
 }
 
 /** A private engine of this host is started, and goes on running: what recovery starts in it must not end with recovery. */
-async function dockerHostOf(config: AgentConfig): Promise<string | undefined> {
+export async function dockerHostOf(config: AgentConfig): Promise<string | undefined> {
   const directory = join(config.stateDir, 'engine');
   const { ensureEngine, hasPrivateEngine } = await import('../docker/private-engine.ts');
   if (config.dockerHost !== undefined || !hasPrivateEngine(directory)) return config.dockerHost;
@@ -61,7 +61,7 @@ function exitCodeOfRecovery({ intents, repaired }: RecoveredHost): ExitCode {
 function summary(exitCode: ExitCode): RefloatError {
   return exitCode === EXIT.stuck
     ? new RefloatError('WORKLOAD_STUCK', 'something could neither be finished nor taken back', {
-        hint: 'Nothing was deleted. Mend what is named, then run "refloat-agent recover" again.',
+        hint: 'Nothing was deleted. Mend what is named, then run "refloat-agent recover" again; or put the data right and keep it with "refloat-agent resolve INTENT --keep".',
         disposition: 'stuck',
       })
     : new RefloatError('INTERRUPTED', 'what had been interrupted was taken back', {

@@ -128,7 +128,7 @@ export function undecidable(exchange: Exchange): RefloatError {
     'STATE_UNDECIDABLE',
     `volume "${exchange.volume}": expected the inodes ${expected}, found ${found}`,
     {
-      hint: `Nothing was deleted. Put the data that you want at ${exchange.live} and the other at ${exchange.staging}, then run "refloat-agent recover".`,
+      hint: `Nothing was deleted. Move (do not copy) the two directories back to ${exchange.live} and ${exchange.staging} and run "refloat-agent recover"; or put the data that you want at ${exchange.live} and run "refloat-agent resolve INTENT --keep".`,
       disposition: 'stuck',
       details: { volume: exchange.volume, live: exchange.live, staging: exchange.staging },
     },

@@ -1,5 +1,5 @@
 /** What the steps of a restore leave in the journal, by name of the step or note. Plain JSON. */
-import type { HeldTree, Skipped } from '../../db/results.ts';
+import type { Fidelity, HeldTree, Skipped } from '../../db/results.ts';
 import type { Scope } from '../../db/scopes.ts';
 import type { LongestPath, Policy, TreeCounts } from '../archive/types.ts';
 import type { QuiescedContainer } from '../deploy/types.ts';
@@ -75,6 +75,7 @@ export interface RestoreFacts {
   roots: Readonly<Record<string, RootMetadata>>;
   stage: {
     readonly restored: readonly { readonly volume: string; readonly counts: TreeCounts }[];
+    readonly fidelity: readonly Fidelity[];
     readonly skipped: readonly Skipped[];
   };
   /** The workload's containers before the first one was stopped. */

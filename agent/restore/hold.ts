@@ -83,15 +83,24 @@ function isExpired(deps: AgentDeps, state: JournalState): boolean {
   return until !== undefined && Date.parse(until) <= deps.now().getTime();
 }
 
-/** Removes the previous trees of an intent, under its workload's lock; false if there is something in the way. */
-export async function release(deps: AgentDeps, intentId: string, why: 'expired' | 'low-disk'): Promise<boolean> {
+/**
+ * Removes the previous trees of an intent, under its workload's lock; false if there is something in the way.
+ * @param by an intent of the workload that is under way and needs the room
+ */
+export async function release(
+  deps: AgentDeps,
+  intentId: string,
+  why: 'expired' | 'low-disk',
+  by?: string,
+): Promise<boolean> {
   const journals = readJournals(deps.config.stateDir);
   const state = journals.find((entry) => entry.intentId === intentId)?.state;
   if (state === null || state === undefined || heldTrees(state).length === 0) return false;
   const unfinished = journals.some(
     (entry) =>
       entry.damage !== null ||
-      (entry.state !== null &&
+      (entry.intentId !== by &&
+        entry.state !== null &&
         isUnfinished(entry.state) &&
         entry.state.intent.workload.id === state.intent.workload.id),
   );

@@ -200,7 +200,7 @@ function decode(line: Buffer): Stamped | undefined {
 
 function damaged(path: string, what: string): RefloatError {
   return new RefloatError('JOURNAL_DAMAGED', `the journal ${path} is damaged: ${what}`, {
-    hint: 'Nothing was changed or deleted. Compare the live and the staged directories that the journal names by hand, then move the journal away and run "refloat-agent recover".',
+    hint: 'Nothing was changed or deleted. Compare the live and the staged directories that the journal names by hand, put the one that you want in place, then run "refloat-agent resolve INTENT --keep": it puts the journal aside.',
     disposition: 'stuck',
     details: { path },
   });

@@ -11,6 +11,7 @@ import { toRefloatError } from '../../db/errors.ts';
 import type { AgentDeps } from '../deps.ts';
 import { reserveOf } from '../fs/disk-space.ts';
 import { mountOf, readMounts } from '../fs/mounts.ts';
+import type { ClaimedIntent } from '../intents/claimed-intent.ts';
 import { readSnapshotDirectory } from '../snapshots/read-manifest.ts';
 import { snapshotStore } from '../snapshots/store.ts';
 import { release } from './hold.ts';
@@ -40,19 +41,20 @@ export async function releaseForSpace(deps: AgentDeps): Promise<string[]> {
 
 /**
  * Gives up one of a workload's held trees on these file systems, if there is one to give up; the workload's lock is the caller's.
- * @param except an intent whose tree is needed
+ * @param by the intent that needs the room
+ * @param except an intent whose tree it needs
  */
 export async function giveUpOne(
   deps: AgentDeps,
-  workloadId: string,
+  by: Pick<ClaimedIntent, 'id' | 'workload'>,
   mountPoints: readonly string[],
   except: string | null,
 ): Promise<string | null> {
   const mounts = readMounts();
   for (const held of heldOldestFirst(deps)) {
-    if (held.state.intent.workload.id !== workloadId || held.intentId === except) continue;
+    if (held.state.intent.workload.id !== by.workload.id || held.intentId === except) continue;
     if (!placesOf(held).some((path) => mountPoints.includes(mountOf(mounts, path).mountPoint))) continue;
-    if (await giveUp(deps, held)) return held.intentId;
+    if (await giveUp(deps, held, by.id)) return held.intentId;
   }
   return null;
 }
@@ -66,7 +68,7 @@ function heldOldestFirst(deps: AgentDeps): Held[] {
   return [...all.filter(isSuperseded), ...all.filter((held) => !isSuperseded(held))];
 }
 
-async function giveUp(deps: AgentDeps, { intentId, state }: Held): Promise<boolean> {
+async function giveUp(deps: AgentDeps, { intentId, state }: Held, by?: string): Promise<boolean> {
   const snapshotId = state.outcome?.result?.preRestoreSnapshotId;
   if (snapshotId === undefined) return false;
   try {
@@ -78,7 +80,7 @@ async function giveUp(deps: AgentDeps, { intentId, state }: Held): Promise<boole
     );
     return false;
   }
-  if (!(await release(deps, intentId, 'low-disk'))) return false;
+  if (!(await release(deps, intentId, 'low-disk', by))) return false;
   deps.log.warn({ intentId, snapshotId }, 'low disk: the previous tree was given up; an undo restores its snapshot');
   return true;
 }

@@ -36,7 +36,7 @@ export async function recoverSaga<Facts>(
           run,
           decision.step,
           new RefloatError('STATE_UNDECIDABLE', decision.what, {
-            hint: 'Nothing was deleted. Put each volume right by hand, then run "refloat-agent recover".',
+            hint: `Nothing was deleted. Move (do not copy) the directories back and run "refloat-agent recover"; or put the data that you want in place and run "refloat-agent resolve ${intentId} --keep".`,
             disposition: 'stuck',
           }),
         );

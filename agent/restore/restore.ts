@@ -46,6 +46,7 @@ export const RESTORE: Saga<RestoreFacts> = {
       recreated: fact('redeploy').recreated,
       restored: staged.restored,
       skipped: staged.skipped,
+      fidelity: staged.fidelity,
       preRestoreSnapshotId: preserved?.snapshotId,
       preRestoreSnapshotPath: preserved?.path,
       undoUntil: kept?.undoUntil,

@@ -37,6 +37,8 @@ export interface Step<Facts, Name extends keyof Facts & string = keyof Facts & s
   probe?(context: StepContext<Facts>): Promise<ProbeResult>;
   /** `warn`: the work is done and safe without this step; its failure is named in the result and nothing is taken back. */
   readonly onFailure?: 'warn';
+  /** Its undo moves or removes data, so that a person who keeps what is there leaves it out (resolve.ts). */
+  readonly undoMoves?: 'data';
 }
 
 export type ProbeResult =
@@ -57,4 +59,5 @@ export interface AnyStep<Facts> {
   undo?(context: StepContext<Facts>): Promise<void>;
   probe?(context: StepContext<Facts>): Promise<ProbeResult>;
   readonly onFailure?: 'warn';
+  readonly undoMoves?: 'data';
 }

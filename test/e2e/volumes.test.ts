@@ -44,6 +44,9 @@ async function givesBack(workload: Restorable, live: string): Promise<void> {
   assert.notDeepEqual(compareTrees(one, two), []);
   const restore = await workload.restored(snapshot);
   assert.deepEqual(compareTrees(one, snapshotTree(live)), []);
+  const [fidelity] = restore.result.fidelity;
+  assert.deepEqual(fidelity.found, fidelity.expected);
+  assert.deepEqual(fidelity.same, { owners: true, modes: true, times: true, linkTargets: true });
   const undo = await workload.undo(restore.id);
   assert.deepEqual(compareTrees(two, snapshotTree(live)), []);
   await workload.undo(undo.id);

@@ -21,7 +21,7 @@ export const checkDisk: Step<RestoreFacts, 'check_disk'> = {
       // What this workload holds from before may make the room; each has a verified snapshot.
       const full = fileSystems.filter((fileSystem) => spaceRefusals([fileSystem]).length > 0);
       const places = full.map(({ mountPoint }) => mountPoint);
-      const ended = await giveUpOne(deps, intent.workload.id, places, adoptedFrom);
+      const ended = await giveUpOne(deps, intent, places, adoptedFrom);
       if (ended === null) refuse(refusals);
       else
         warn(`low disk: the previous tree that the intent ${ended} held was given up; its pre-restore snapshot stays`);

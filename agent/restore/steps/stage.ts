@@ -5,7 +5,7 @@
  */
 import { dirname, join, relative } from 'node:path';
 import { RefloatError } from '../../../db/errors.ts';
-import type { Progress } from '../../../db/results.ts';
+import type { Fidelity, Progress } from '../../../db/results.ts';
 import { countsOf } from '../../archive/tree-counts.ts';
 import type { ArchiveSummary } from '../../archive/types.ts';
 import {
@@ -20,10 +20,12 @@ import { removeTree } from '../../fs/remove-tree.ts';
 import { keepingMetadata, type RootMetadata, readRootMetadata, writeRootMetadata } from '../../fs/root-metadata.ts';
 import { limitsOf } from '../../snapshots/limits.ts';
 import type { RestoreFacts, Target } from '../facts.ts';
+import { checkFidelity } from '../fidelity.ts';
 import type { Step, StepContext } from '../saga.ts';
 
 export const stage: Step<RestoreFacts, 'stage'> = {
   name: 'stage',
+  undoMoves: 'data',
 
   async act(context) {
     const { targets } = context.fact('preflight');
@@ -31,6 +33,7 @@ export const stage: Step<RestoreFacts, 'stage'> = {
     if (context.factOrNull('roots') === null) context.note('roots', rootsOf(targets));
     const progress = progressOf(context, targets);
     const restored: { volume: string; counts: ArchiveSummary }[] = [];
+    const fidelity: Fidelity[] = [];
     for (const target of targets) {
       const { archive } = target;
       if (archive === null) {
@@ -42,9 +45,11 @@ export const stage: Step<RestoreFacts, 'stage'> = {
       const counts =
         outer === undefined ? await asOwnTree(context, target, extract) : await inside(outer, target, extract);
       restored.push({ volume: target.volume, counts });
+      fidelity.push(await checkFidelity(context.deps.archiver, target, archive.counts, counts, context.warn));
     }
     for (const { counts } of restored) counts.warnings?.forEach(context.warn);
     return {
+      fidelity,
       restored: restored.map(({ volume, counts }) => ({ volume, counts: countsOf(counts) })),
       skipped: restored.flatMap(({ volume, counts }) => counts.skipped.map((skip) => ({ ...skip, volume }))),
     };

@@ -18,6 +18,7 @@ import { stopAll } from './quiesce.ts';
 
 export const swap: Step<RestoreFacts, 'swap'> = {
   name: 'swap',
+  undoMoves: 'data',
 
   async act(context) {
     const { targets } = context.fact('preflight');
