@@ -12,7 +12,7 @@ const AGENT_RIGHTS: Readonly<Record<string, readonly string[]>> = {
   containers: [
     'INSERT',
     'SELECT',
-    'UPDATE(health,image,image_id,name,reported_at,restart_policy,started_at,state,workload_id)',
+    'UPDATE(configuration,health,image,image_id,name,reported_at,restart_policy,started_at,state,workload_id)',
   ],
   snapshots: ['INSERT', 'SELECT', 'UPDATE(deleted_at,state)'],
   snapshot_volumes: ['INSERT', 'SELECT'],
@@ -28,6 +28,7 @@ const AGENT_RIGHTS: Readonly<Record<string, readonly string[]>> = {
 const DEFINERS = [
   'audit_import()',
   'audit_host()',
+  'audit_import()',
   'audit_intent()',
   'audit_snapshot()',
   'chain_audit()',
