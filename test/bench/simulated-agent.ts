@@ -110,5 +110,6 @@ function inventory() {
     health: null,
     restartPolicy: 'no',
     startedAt: null,
+    configuration: null,
   }));
 }
