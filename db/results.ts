@@ -186,7 +186,7 @@ export interface SnapshotOrigin {
   readonly importedAt: string;
   readonly archives: readonly {
     readonly file: string;
-    readonly sha256: string;
+    readonly fileSha256: string;
     readonly bytes: number;
     /** `inside`: the directory in the archive that became the volume's root. */
     readonly volumes: readonly { readonly name: string; readonly inside: string }[];

@@ -201,7 +201,7 @@ async function* decodeZstd(file: ArchiveFile, first: Buffer, guard: RatioGuard):
   const stream = zlib.createZstdDecompress({
     chunkSize: READ_BYTES,
     ...AHEAD,
-    params: { [zlib.constants.ZSTD_d_windowLogMax]: 27 },
+    params: { [zlib.constants.ZSTD_d_windowLogMax]: 26 },
   });
   const next = (): Buffer | null => {
     const step = input.next();

@@ -167,6 +167,8 @@ class Packer {
       return { target: readlinkat(dir, name), xattrs: lxattrs(this.#dirs.procPath(item.path)) };
     });
     if (found === null) return;
+    // A tar can only say so by a hard link to a symlink, which no reader of untrusted archives should follow.
+    if (item.stat.nlink > 1) this.#skips.add(item.path, 'symlink-with-other-names');
     this.#count('symlinks', found.xattrs.length);
     const fields = this.#fields(item, item.stat, '2', found.xattrs);
     await this.#sink.write(encodeHeader({ ...fields, linkName: found.target.toString('latin1') }));

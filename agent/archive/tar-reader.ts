@@ -201,6 +201,8 @@ export class TarReader {
           throw refusal('ARCHIVE_REFUSED', 'label-with-data', 'a volume label has data', header.name);
         return true;
       case 'A':
+        if (pending.ignored.length > 0)
+          throw refusal('ARCHIVE_REFUSED', 'two-acls', 'one entry has two access control lists', header.name);
         await this.#record(header);
         pending.ignored.push('solaris-acl');
         return true;
@@ -213,8 +215,10 @@ export class TarReader {
     for (const { key, value } of records) {
       if (FORBIDDEN_GLOBAL.test(key))
         throw refusal('ARCHIVE_REFUSED', 'global-name', `a global pax header sets ${key}`, entry);
+      // The others say nothing that is kept; remembering them would let an archive fill the memory.
+      if (!USED_GLOBALS.has(key)) continue;
       if (value.length === 0) this.#globals.delete(key);
-      else this.#globals.set(key, value);
+      else this.#globals.set(key, Buffer.from(value));
     }
   }
 
@@ -302,6 +306,9 @@ const mixed = (entry: string): Error =>
 /** Keys that decide where or what a member is: never for more than one member. */
 const FORBIDDEN_GLOBAL =
   /^(path|linkpath|size|GNU\.sparse\..*|SCHILY\.(xattr|acl)\..*|LIBARCHIVE\.xattr\..*|SCHILY\.filetype|SCHILY\.realsize)$/;
+
+/** Metadata of a member that a global header may set. */
+const USED_GLOBALS: ReadonlySet<string> = new Set(['uid', 'gid', 'mtime']);
 
 function longName(record: Buffer, entry: string): string {
   const end = record.indexOf(0);

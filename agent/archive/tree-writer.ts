@@ -9,7 +9,7 @@ import { FileWriter, type Metadata, type OnSkip, writeAll } from './file-writer.
 import { fileSystemError } from './fs-error.ts';
 import { makeHardLink, makeSymlink } from './link-writer.ts';
 import { refusal } from './refusal.ts';
-import { Spool } from './spool.ts';
+import { Spool, SpoolBudget } from './spool.ts';
 import { close, ftruncate, mkdirat, O, openat } from './syscalls.ts';
 import type { Member, TarReader } from './tar-reader.ts';
 import { WriterPool } from './writer-pool.ts';
@@ -23,8 +23,9 @@ export class TreeWriter {
   readonly #dirs: DirFds;
   readonly #files: FileWriter;
   readonly #onSkip: OnSkip;
-  readonly #symlinks = new Spool<{ path: string; target: string; meta: Metadata }>();
-  readonly #hardLinks = new Spool<{ path: string; target: string }>();
+  readonly #budget = new SpoolBudget();
+  readonly #symlinks = new Spool<{ path: string; target: string; meta: Metadata }>(this.#budget);
+  readonly #hardLinks = new Spool<{ path: string; target: string }>(this.#budget);
   /** By depth. */
   readonly #directories: Spool<{ path: string; meta: Metadata }>[] = [];
   #rootMeta: Metadata | null = null;
@@ -49,7 +50,7 @@ export class TreeWriter {
     }
     if (!existed) this.#mkdir(path, 0o700);
     const depth = path.split('/').length;
-    this.#directories[depth] ??= new Spool();
+    this.#directories[depth] ??= new Spool(this.#budget);
     this.#directories[depth].push({ path, meta });
   }
 

@@ -1,12 +1,14 @@
 /**
  * The framing of a .zst file, followed without decompressing, to know where it really ends.
  *
- * Guarantees: the file is whole frames and nothing else; no frame asks for a window of more than 128 MiB or for a dictionary.
+ * Guarantees: the file is whole frames and nothing else; no frame asks for a window of more than 64 MiB or for a dictionary.
  */
+import { RefloatError } from '../../db/errors.ts';
 import { refusal } from './refusal.ts';
 
 const FRAME = 0xfd2fb528;
-const MAX_WINDOW = 128 * 1024 * 1024;
+/** The decompressor holds all of it: with twice as much the process would need more than 256 MiB. */
+const MAX_WINDOW = 64 * 1024 * 1024;
 
 type State = 'magic' | 'skip-size' | 'descriptor' | 'frame-header' | 'block-header' | 'skip' | 'body' | 'checksum';
 
@@ -131,7 +133,11 @@ export class ZstdFrames {
       window = base + (base / 8) * (byte & 7);
     }
     if (window > MAX_WINDOW)
-      throw refusal('ARCHIVE_LIMIT', 'zstd-window', 'the compressed archive needs a window of more than 128 MiB');
+      throw new RefloatError('ARCHIVE_LIMIT', 'the compressed archive needs a window of more than 64 MiB', {
+        hint: 'Compress it again without --long, for example with "zstd -d" and then "zstd".',
+        disposition: 'refuse',
+        details: { rule: 'zstd-window' },
+      });
   }
 
   #afterBody(): void {

@@ -1,4 +1,5 @@
 /** How `pack`, `unpack` and `verify` end: one JSON object or a few lines, and the exit code of the contract. */
+import { statSync } from 'node:fs';
 import { type ErrorCode, RefloatError, toRefloatError } from '../../db/errors.ts';
 import { countSkipped, type Skipped } from '../../db/results.ts';
 import type { Limits } from '../archive/types.ts';
@@ -50,6 +51,12 @@ export async function runToOutcome<T extends object>(
 
 function print(value: object): void {
   process.stdout.write(`${JSON.stringify(value)}\n`);
+}
+
+/** What the person named must be a directory. @throws RefloatError `SOURCE_MISSING` */
+export function requireDirectory(path: string, hint: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return;
+  throw new RefloatError('SOURCE_MISSING', `there is no directory ${path}`, { hint, details: { usage: true } });
 }
 
 /** The limits that a person may set on an archive. @throws RefloatError USAGE */

@@ -5,12 +5,20 @@
  * the tree that was asked for. `strict` refuses an archive that has more than files and directories. Both are equally unable to write
  * outside DIR.
  */
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { RefloatError } from '../../db/errors.ts';
 import { createArchiver } from '../archive/archiver.ts';
+import { refusal } from '../archive/refusal.ts';
 import type { ArchiveSummary, Policy } from '../archive/types.ts';
-import { describeSkipped, type OutcomeOptions, parseLimits, runToOutcome } from './archive-outcome.ts';
+import {
+  describeSkipped,
+  type OutcomeOptions,
+  parseLimits,
+  requireDirectory,
+  runToOutcome,
+} from './archive-outcome.ts';
 
 interface UnpackOptions extends OutcomeOptions {
   readonly policy: string;
@@ -57,11 +65,14 @@ async function unpack(
   options: UnpackOptions,
   signal: AbortSignal,
 ): Promise<ArchiveSummary> {
-  if (!existsSync(archive))
+  const stat = statSync(archive, { throwIfNoEntry: false });
+  if (stat?.isFile() === false) throw refusal('ARCHIVE_REFUSED', 'not-a-file', 'the archive is not a regular file');
+  if (stat === undefined)
     throw new RefloatError('ARCHIVE_MISSING', `there is no ${archive}`, {
       hint: 'Check the path.',
       details: { usage: true },
     });
+  requireDirectory(dirname(resolve(destination)), 'Name a directory that does not exist yet, in one that does.');
   const limits = parseLimits(options);
   return await createArchiver().extract({ archive, destination, policy: parsePolicy(options.policy), limits, signal });
 }

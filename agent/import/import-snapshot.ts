@@ -202,7 +202,7 @@ function describe(
     importedAt: options.now().toISOString(),
     archives: unpacked.map(({ archive, summary, found }) => ({
       file: archive.file.slice(0, 1024),
-      sha256: summary.sha256,
+      fileSha256: summary.sha256,
       bytes: summary.archiveBytes,
       volumes: found.map(({ volume, inside }) => ({ name: volume, inside })),
     })),

@@ -83,7 +83,7 @@ export const MANIFEST = z.strictObject({
         .array(
           z.strictObject({
             file: z.string().max(1024),
-            sha256: SHA256,
+            fileSha256: SHA256,
             bytes: COUNT,
             volumes: z.array(z.strictObject({ name: VOLUME_NAME, inside: z.string().max(4096) })).max(64),
           }),

@@ -36,9 +36,16 @@ function makeTree(name: string): string {
   writeFileSync(join(root, 'twin-a'), 'same');
   writeFileSync(join(root, 'twin-b'), 'same');
   symlinkSync('target', join(root, 'symlink'));
+  linkSync(join(root, 'symlink'), join(root, 'symlink-again'));
+  writeFileSync(join(root, 'é'.normalize('NFC')), '');
+  writeFileSync(Buffer.concat([Buffer.from(`${root}/`), Buffer.from([0xff, 0x0a])]), '');
   writeFileSync(join(root, 'sparse'), 'x');
   truncateSync(join(root, 'sparse'), 4 * 1024 * 1024);
   execFileSync('setfattr', ['-n', 'user.note', '-v', 'yes', join(root, 'twin-a')]);
+  execFileSync('setfattr', ['-n', 'user.binary', '-v', '0x0001ff', join(root, 'dir')]);
+  execFileSync('setfattr', ['-h', '-n', 'trusted.note', '-v', 'yes', join(root, 'symlink')]);
+  utimesSync(join(root, 'é'.normalize('NFC')), 1000, 1000.25);
+  utimesSync(Buffer.concat([Buffer.from(`${root}/`), Buffer.from([0xff, 0x0a])]), 1000, 1000.25);
   for (const path of ['dir/empty', 'dir/file', 'dir', 'twin-a', 'twin-b', 'sparse', '.'])
     utimesSync(join(root, path), 1000, 1000.25);
   lutimesSync(join(root, 'symlink'), 1000, 1000);
@@ -69,6 +76,38 @@ const MUTATIONS: Readonly<Record<string, (root: string) => void>> = {
     renameSync(at(root, 'twin-b'), at(root, 'twin-c'));
     stamp(root);
   },
+  'the form in which a name is composed': (root) => {
+    renameSync(at(root, 'é'.normalize('NFC')), at(root, 'é'.normalize('NFD')));
+    stamp(root);
+  },
+  'one byte of a name that is not text': (root) => {
+    const name = (byte: number): Buffer => Buffer.concat([Buffer.from(`${root}/`), Buffer.from([byte, 0x0a])]);
+    renameSync(name(0xff), name(0xfe));
+    stamp(root);
+  },
+  'two names of one symlink that became two symlinks': (root) => {
+    unlinkSync(at(root, 'symlink-again'));
+    symlinkSync('target', at(root, 'symlink-again'));
+    lutimesSync(at(root, 'symlink-again'), 1000, 1000);
+    execFileSync('setfattr', ['-h', '-n', 'trusted.note', '-v', 'yes', at(root, 'symlink-again')]);
+    stamp(root);
+  },
+  'the attribute of a symlink': (root) =>
+    void execFileSync('setfattr', ['-h', '-n', 'trusted.note', '-v', 'no', at(root, 'symlink')]),
+  'one byte of a binary attribute of a directory': (root) =>
+    void execFileSync('setfattr', ['-n', 'user.binary', '-v', '0x0001fe', at(root, 'dir')]),
+  'an ACL that leaves the mode as it is': (root) => {
+    execFileSync('setfacl', ['-m', 'u:1234:r--,m::r--', at(root, 'twin-b')]);
+  },
+  'a default ACL': (root) => void execFileSync('setfacl', ['-m', 'd:u:77:rw-', at(root, 'dir/empty')]),
+  'a file capability': (root) => void execFileSync('setcap', ['cap_net_bind_service=+ep', at(root, 'twin-b')]),
+  'an owner beyond 31 bits': (root) => chownSync(at(root, 'twin-b'), 4_294_967_294, 0),
+  'the owner of the root': (root) => chownSync(root, 12, 0),
+  'the time of the root': (root) => utimesSync(root, 1000, 1001),
+  'the time of a file by a nanosecond': (root) =>
+    void execFileSync('touch', ['-d', '@1000.250000001', at(root, 'twin-b')]),
+  'a time before 1970': (root) => void execFileSync('touch', ['-d', '@-1000.25', at(root, 'twin-b')]),
+  'a time after 2038': (root) => void execFileSync('touch', ['-d', '@4102444800', at(root, 'twin-b')]),
   'the mode of a file': (root) => chmodSync(at(root, 'twin-b'), 0o4644),
   'the mode of the root': (root) => chmodSync(root, 0o1755),
   'the owner': (root) => chownSync(at(root, 'twin-b'), 12, 0),

@@ -5,12 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { createArchiver } from '../../../agent/archive/archiver.ts';
-import type { Policy } from '../../../agent/archive/types.ts';
+import type { Archiver, Policy } from '../../../agent/archive/types.ts';
 import { RefloatError } from '../../../db/errors.ts';
 import { type CorpusRow, compareWithCorpus, corpusFolder, readCorpus } from '../../helpers/corpus.ts';
 import { compareTrees, snapshotTree } from '../../helpers/tree.ts';
 
-const archiver = createArchiver();
+const walled = createArchiver();
+/** The first wall alone; wall.test.ts has the second one alone. */
+const unwalled = createArchiver({ wall: false });
 const base = mkdtempSync(join(tmpdir(), 'refloat-corpus-'));
 after(() => rmSync(base, { recursive: true, force: true }));
 
@@ -19,8 +21,8 @@ const CODES = /^ARCHIVE_(REFUSED|TRUNCATED|CORRUPT|LIMIT)$/;
 const ALTERNATIVES =
   /^may-(reject|extract|extract-consensus|extract-rooted|extract-replaced|extract-literal|extract-ignored)$/;
 
-async function run(folder: string, row: CorpusRow, index: number, policy: Policy): Promise<void> {
-  const sandbox = join(base, `${policy}-${index}`);
+async function run(folder: string, row: CorpusRow, index: number, policy: Policy, archiver: Archiver): Promise<void> {
+  const sandbox = join(base, `${policy}-${archiver === walled ? 'walled' : 'unwalled'}-${index}`);
   mkdirSync(join(sandbox, 'outside'), { recursive: true });
   writeFileSync(join(sandbox, 'outside', 'canary'), 'alive');
   const destination = join(sandbox, 'destination');
@@ -55,11 +57,16 @@ if (folder === null) {
   );
 } else {
   const rows = readCorpus(folder);
-  for (const policy of ['faithful', 'strict'] as const) {
-    describe(`corpus, policy ${policy}`, { concurrency: 3 }, () => {
+  for (const [policy, archiver] of [
+    ['faithful', walled],
+    ['strict', walled],
+    ['faithful', unwalled],
+  ] as const) {
+    const alone = archiver === unwalled ? ', the second wall switched off' : '';
+    describe(`corpus, policy ${policy}${alone}`, { concurrency: 3 }, () => {
       for (const [index, row] of rows.entries()) {
         test(`${row.expected} (${row.strictness}): ${row.path}`, async () => {
-          await run(folder, row, index, policy);
+          await run(folder, row, index, policy, archiver);
         });
       }
     });

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import {
   appendFileSync,
   existsSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -61,6 +62,20 @@ test('sockets, FIFOs, devices and mounted file systems are left out and named', 
     expected: { sha256, archiveBytes, counts },
   });
   assert.deepEqual(readdirSync(join(at, 'out')).sort(), ['kept', 'mounted']);
+});
+
+test('a symlink that has other names comes back under each of them, and it is said that they were one', async () => {
+  const at = folder('symlinks');
+  symlinkSync('target', join(at, 'source', 'a'));
+  linkSync(join(at, 'source', 'a'), join(at, 'source', 'b'));
+  const { skipped } = await archiver.pack({ root: join(at, 'source'), archive: join(at, 'a.tar.zst') });
+  assert.deepEqual(
+    skipped.map(({ path, reason }) => `${reason} ${path}`),
+    ['symlink-with-other-names a', 'symlink-with-other-names b'],
+  );
+  await archiver.extract({ archive: join(at, 'a.tar.zst'), destination: join(at, 'out'), policy: 'faithful' });
+  const differences = compareTrees(snapshotTree(join(at, 'source')), snapshotTree(join(at, 'out')));
+  assert.deepEqual(differences, ['b: link a became b']);
 });
 
 test('files that grow, shrink, vanish and turn into something else while they are read never break the archive', async () => {
