@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Writable } from 'node:stream';
 import { after, test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { CHILD_COMMAND, type ChildMessage, type ChildRequest } from '../../../agent/archive/protocol.ts';
@@ -27,17 +28,19 @@ interface Read {
 async function read(archive: string, more: Partial<ChildRequest> = {}): Promise<Read> {
   const request = { verb: 'verify', wall: true, archive, policy: 'faithful', ...more };
   const child = spawn(process.execPath, ['--max-old-space-size=160', '--max-semi-space-size=8', CHILD, CHILD_COMMAND], {
-    stdio: ['pipe', 'pipe', 'inherit'],
+    stdio: ['pipe', 'pipe', 'inherit', 'pipe'],
     env: { PATH: process.env['PATH'] ?? '', MALLOC_ARENA_MAX: '2' },
   });
   const closed = once(child, 'close');
   let answer: ChildMessage = { progress: [0, 0] };
   let peakBytes = 0;
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+  child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
     for (const line of chunk.split('\n').filter((each) => each !== '')) answer = JSON.parse(line) as ChildMessage;
     peakBytes = Math.max(peakBytes, peakOf(child.pid));
   });
-  child.stdin.write(`${JSON.stringify(request)}\n`);
+  const requests = child.stdio[3];
+  assert.ok(requests instanceof Writable);
+  requests.write(`${JSON.stringify(request)}\n`);
   while (child.exitCode === null && !('ok' in answer) && !('error' in answer)) {
     peakBytes = Math.max(peakBytes, peakOf(child.pid));
     await new Promise((done) => setImmediate(done));
