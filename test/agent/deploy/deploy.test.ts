@@ -314,11 +314,12 @@ test('what cannot be right is refused before anything is touched', async () => {
   const cases: [Partial<WorkloadConfigInput>, string][] = [
     [{ source: 'compose' }, 'SOURCE_NOT_IMAGE'],
     [{ image: 'localhost:1/no/such:image' }, 'IMAGE_GONE'],
-    [{ image: '../../containers/json?x=' }, 'IMAGE_GONE'],
     [{ volumes: volume('link/etc') }, 'SOURCE_ESCAPES_BASE'],
     [{ volumes: volume('/etc', 'absolute') }, 'SOURCE_OUTSIDE_ROOTS'],
   ];
   for (const [change, expected] of cases) await assert.rejects(deploy(edited(workload, change)), code(expected));
+  // The configuration itself cannot be one of these.
+  assert.throws(() => edited(workload, { image: '../../containers/json?x=' }), /image reference/);
   assert.deepEqual(await started(), before);
 });
 
