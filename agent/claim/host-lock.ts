@@ -41,13 +41,15 @@ export function takeHostLock(stateDir: string, instance: string): HostLock {
       details: { stateDir, ...holder },
     });
   }
-  ftruncateSync(fd, 0);
-  writeAll(
-    fd,
-    Buffer.from(
-      `${JSON.stringify({ pid: process.pid, instance, since: new Date().toISOString() } satisfies LockHolder)}\n`,
-    ),
-  );
+  const holder: LockHolder = { pid: process.pid, instance, since: new Date().toISOString() };
+  try {
+    ftruncateSync(fd, 0);
+    writeAll(fd, Buffer.from(`${JSON.stringify(holder)}\n`));
+  } catch (error) {
+    // The lock must not outlive the attempt to take it.
+    closeSync(fd);
+    throw error;
+  }
   return { release: () => closeSync(fd) };
 }
 

@@ -30,9 +30,22 @@ const error = (name: string, scenario: Scenario, file: string, from: string, to 
   to,
 });
 
+/** The one that must not be noticed. */
+export const CONTROL = 'control: nothing is taken out';
+
 const STEPS = 'agent/restore/steps';
 
 export const MUTANTS: readonly Mutant[] = [
+  // A change of nothing: whoever notices it would notice anything.
+  {
+    ...cut(
+      CONTROL,
+      'unwind',
+      'agent/restore/run-saga.ts',
+      'function fail(message: string): never {',
+      'function fail(message: string): never {\n',
+    ),
+  },
   // What only a power cut shows.
   cut(
     'journal: a record is not synced',
@@ -70,8 +83,8 @@ export const MUTANTS: readonly Mutant[] = [
     'journal: the unwinding is not recorded',
     'unwind',
     'agent/restore/recovery-plan.ts',
-    'state.unwinding !== null || !state.committed',
-    '!state.committed',
+    'applies: (state) => state?.unwinding !== null,',
+    'applies: (state) => state === undefined,',
   ),
   cut('journal: the commit point is not recorded', 'two', `${STEPS}/swap.ts`, 'context.commit();'),
   error('journal: it goes on after a failed write', 'one', 'agent/restore/journal.ts', 'this.#broken = true;'),

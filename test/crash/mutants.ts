@@ -6,7 +6,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { bundle } from './bundle.ts';
 import { type Agent, callsOf, type Host, Hosts, loadAgent, runCut, runError } from './hosts.ts';
-import { MUTANTS, type Mutant } from './mutant-table.ts';
+import { CONTROL, MUTANTS, type Mutant } from './mutant-table.ts';
 import { type Random, randomOf } from './random.ts';
 import type { CaseResult, Slot, Sweep, SweepSession } from './sweep.ts';
 
@@ -37,9 +37,11 @@ class MutantsSession implements SweepSession {
     const order = random.shuffle(points.map((_, index) => index + 1));
     try {
       for (const n of [points.length + 1, ...order]) {
-        if (await this.#isNoticed(mutant, agent, host, n, random))
-          return { count: 1, violations: [], ended: 'noticed' };
+        if (!(await this.#isNoticed(mutant, agent, host, n, random))) continue;
+        const violations = name === CONTROL ? [`noticed at ${n}, and it changes nothing`] : [];
+        return { count: 1, violations, ended: 'noticed' };
       }
+      if (name === CONTROL) return { count: 1, violations: [], ended: 'not noticed, rightly' };
       return { count: 1, violations: [`nobody notices the mutant "${name}"`], ended: 'missed' };
     } finally {
       rmSync(directory, { recursive: true, force: true });

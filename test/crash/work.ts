@@ -18,8 +18,9 @@ export interface Told {
 
 export async function work(deps: AgentDeps, intent: ClaimedIntent): Promise<Told> {
   const lock = takeHostLock(deps.config.stateDir, randomUUID());
-  const spool = Spool.open(deps.config.stateDir, intent.id);
+  let spool: Spool | null = null;
   try {
+    spool = Spool.open(deps.config.stateDir, intent.id);
     spool.hold(1, 0);
     const control = new SpooledControl(spool, deps.now);
     const run = intent.kind === 'capture' ? runCapture : runRestore;
@@ -29,7 +30,7 @@ export async function work(deps: AgentDeps, intent: ClaimedIntent): Promise<Told
     spool.append({ type: 'finish', outcome });
     return { intents: [{ intentId: intent.id, outcome }] };
   } finally {
-    spool.close();
+    spool?.close();
     lock.release();
   }
 }
