@@ -146,10 +146,10 @@ export class Field {
   /** Everything as it was when the field was made, other inodes apart. */
   reset(): void {
     // What is mounted inside stays; it is emptied, and filled again.
-    execFileSync('bash', [
+    execFileSync('sh', [
       '-c',
       'rm -rf "$1/state" "$1/srv" 2>/dev/null; mkdir -p "$1" && cp -aT --sparse=always "$2" "$1"',
-      'bash',
+      'sh',
       this.hostRoot,
       this.#golden,
     ]);

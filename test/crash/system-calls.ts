@@ -119,11 +119,11 @@ export function injection(point: string, what: string, everywhere: boolean): str
 /** Writes of journal, spool and pipes are many; the calls that change most are few. */
 const COMMON = / (write|openat|socket)#/;
 /** Cases to spare: in another run some calls come in another order, and a point is not reached. */
-const SPARE = 1.1;
+const SPARE = 1.25;
 
 /** Half of them among the rare calls. */
 export function choose(points: readonly string[], count: number, random: Random): string[] {
-  const many = Math.ceil(count * SPARE) + 2;
+  const many = Math.ceil(count * SPARE) + 20;
   const rare = random.shuffle(points.filter((point) => !COMMON.test(point))).slice(0, Math.ceil(many / 2));
   const taken = new Set(rare);
   const others = random.shuffle(points.filter((point) => !taken.has(point)));

@@ -12,5 +12,6 @@ const FILL = `set -e; cd "$1"; find . -mindepth 1 -delete
 
 /** Empties a directory and fills it. @param files two digits, other ones for another version */
 export function fillVolume(directory: string, version: string, files: number): void {
-  execFileSync('bash', ['-c', FILL, 'bash', directory, version, String(files)]);
+  // Without it bash takes a socket as its input for a remote login, and reads a person's ~/.bashrc.
+  execFileSync('bash', ['--norc', '-c', FILL, 'bash', directory, version, String(files)]);
 }
