@@ -16,6 +16,7 @@ describe('configuration', () => {
       databaseUrl: undefined,
       hostId: undefined,
       importDirectory: undefined,
+      inventory: 'all',
       allowedIntents: new Set(INTENT_KINDS),
       allowedVolumes: null,
       maxRestoreBytes: null,
