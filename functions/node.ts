@@ -22,6 +22,9 @@ import type { AppContext, AppDeps } from './deps.ts';
 import { HOUSEKEEPING_CRON, keepHouse } from './housekeeping.ts';
 import { nodeFetchJson } from './outbound-node.ts';
 
+/** Longer than clients and proxies keep an idle connection, so that none sends a request into one that is being closed. */
+const KEEP_ALIVE_MS = 75_000;
+
 /** For requests under way; event streams are cut, and their clients come back. */
 const DRAIN_MS = 1500;
 
@@ -74,6 +77,7 @@ export async function startNodeServer({
     },
   });
   const server = createAdaptorServer({ fetch: app.fetch }) as Server;
+  server.keepAliveTimeout = KEEP_ALIVE_MS;
   try {
     const listening = once(server, 'listening');
     server.listen(port, hostname);
