@@ -53,5 +53,5 @@ function makeLarge(root: string): void {
 function makeSystem(root: string): void {
   const script =
     'cd /; find usr/lib usr/share usr/bin -xdev \\( -type f -o -type l \\) -print0 2>/dev/null | tar -c --null -T - --no-recursion -f - 2>/dev/null | head -c 1100000000 | tar -x -C "$1" 2>/dev/null || true';
-  execFileSync('bash', ['-c', script, 'bash', root], { stdio: ['ignore', 'ignore', 'ignore'] });
+  execFileSync('bash', ['--norc', '-c', script, 'bash', root], { stdio: ['ignore', 'ignore', 'ignore'] });
 }

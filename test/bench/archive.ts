@@ -95,7 +95,7 @@ const installed = (tool: string): boolean => {
 
 const sh = async (script: string, ...args: string[]): Promise<void> =>
   await new Promise((resolve, reject) => {
-    const child = spawn('bash', ['-o', 'pipefail', '-ec', script, 'bash', ...args], {
+    const child = spawn('bash', ['--norc', '-o', 'pipefail', '-ec', script, 'bash', ...args], {
       stdio: ['ignore', 'ignore', 'inherit'],
       env: {
         ...process.env,
@@ -108,7 +108,7 @@ const sh = async (script: string, ...args: string[]): Promise<void> =>
   });
 
 const shNow = (script: string, ...args: string[]): void => {
-  execFileSync('bash', ['-o', 'pipefail', '-ec', script, 'bash', ...args], {
+  execFileSync('bash', ['--norc', '-o', 'pipefail', '-ec', script, 'bash', ...args], {
     stdio: ['ignore', 'ignore', 'ignore'],
     env: { ...process.env, RESTIC_PASSWORD: 'bench', BORG_UNENCRYPTED_REPO_ACCESS_IS_OK: 'yes' },
   });

@@ -38,6 +38,7 @@ async function workloadWithData(name: string) {
   const workload = await restorable(stack, { volumes });
   const write = (version: string) => {
     execFileSync('bash', [
+      '--norc',
       '-c',
       'head -c "$2"M /dev/urandom > "$1"/data; echo "$3" > "$1"/which',
       'bash',

@@ -65,7 +65,7 @@ const FILL = `set -e; cd "$1"; v=$2
 
 function fill({ outer }: Nested, version: 'one' | 'two') {
   const [owner, mode] = version === 'one' ? ['40001', '750'] : ['50002', '705'];
-  execFileSync('bash', ['-c', FILL, 'bash', outer, version, owner, mode]);
+  execFileSync('bash', ['--norc', '-c', FILL, 'bash', outer, version, owner, mode]);
   return snapshotTree(outer);
 }
 
@@ -111,7 +111,7 @@ test('the outer archive is complete by itself, and the inner one counts at its p
   assert.deepEqual(readdirSync(inner), ['which']);
   const listing = execFileSync(
     'bash',
-    ['-c', 'zstd -dc "$1"/outer.tar.zst | tar -t', 'bash', join(stack.stateDir, 'snapshots', snapshot)],
+    ['--norc', '-c', 'zstd -dc "$1"/outer.tar.zst | tar -t', 'bash', join(stack.stateDir, 'snapshots', snapshot)],
     { encoding: 'utf8' },
   );
   assert.match(listing, /in\/ner\/which/);

@@ -214,6 +214,7 @@ test('a volume that is a mount point is restored and undone in place', async () 
     const workload = await running({ volumes: [{ ...VOLUME, scope: 'absolute', source: mountPoint }] });
     const visible = () => new Map([...snapshotTree(mountPoint)].filter(([name]) => !name.startsWith('.refloat-')));
     execFileSync('bash', [
+      '--norc',
       '-c',
       'cd "$1"; echo good > which; mkdir -p a/b; ln -s x link; chown 5:6 .; chmod 0710 .; touch -d @1500000000.5 .',
       'bash',
@@ -222,6 +223,7 @@ test('a volume that is a mount point is restored and undone in place', async () 
     const good = visible();
     const snapshot = await workload.capture();
     execFileSync('bash', [
+      '--norc',
       '-c',
       'cd "$1"; echo bad > which; rm -r a; echo more > more; chown 0:0 .; touch -d @1600000000.5 .',
       'bash',
@@ -233,7 +235,7 @@ test('a volume that is a mount point is restored and undone in place', async () 
     const again = await workload.capture();
     const listing = execFileSync(
       'bash',
-      ['-c', 'zstd -dc "$1"/data.tar.zst | tar -t', 'bash', join(stack.stateDir, 'snapshots', again)],
+      ['--norc', '-c', 'zstd -dc "$1"/data.tar.zst | tar -t', 'bash', join(stack.stateDir, 'snapshots', again)],
       { encoding: 'utf8' },
     );
     assert.ok(!listing.includes('.refloat-'), 'the held tree is not captured as the volume’s');

@@ -54,7 +54,13 @@ async function ended(id: string, state: string) {
 test('stuck deletes nothing and says so everywhere; what was moved back goes on, what a person keeps ends it', async () => {
   const { workload, live, staging, id, snapshot } = await killedAtCommit();
   // Somebody replaced the live directory by a copy: neither the old nor the new inode.
-  execFileSync('bash', ['-c', 'cp -a "$1" "$1.copy"; mv "$1" "$1.original"; mv "$1.copy" "$1"', 'bash', live]);
+  execFileSync('bash', [
+    '--norc',
+    '-c',
+    'cp -a "$1" "$1.copy"; mv "$1" "$1.original"; mv "$1.copy" "$1"',
+    'bash',
+    live,
+  ]);
   const trees = [live, staging, `${live}.original`].map((path) => snapshotTree(path));
 
   const stuck = await stack.agent(['recover'], NO_DATABASE);

@@ -32,7 +32,7 @@ const FILL = `set -e; cd "$1"; v=$2; n=$3
   chown "$n:$n" .; chmod "1$n" .; touch -h -d "@1234567$n.5" link; touch -d "@1234567$n.123456789" which; touch -d "@1234567$n.25" dir .`;
 
 function fill(directory: string, version: 'one' | 'two') {
-  execFileSync('bash', ['-c', FILL, 'bash', directory, version, version === 'one' ? '710' : '755']);
+  execFileSync('bash', ['--norc', '-c', FILL, 'bash', directory, version, version === 'one' ? '710' : '755']);
   return snapshotTree(directory);
 }
 

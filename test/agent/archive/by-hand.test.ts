@@ -52,7 +52,7 @@ test('a snapshot is checked and restored by hand, with everything in it', async 
     protectedUntil: null,
   });
   const run = (): string =>
-    execFileSync('bash', ['-euc', commands()], { env: { ...process.env, ID: id }, encoding: 'utf8' });
+    execFileSync('bash', ['--norc', '-euc', commands()], { env: { ...process.env, ID: id }, encoding: 'utf8' });
   assert.match(run(), /data\.tar\.zst: OK\nempty\.tar\.zst: OK\n/);
   assert.deepEqual(compareTrees(before, snapshotTree(join(fs.path, 'restored'))), []);
   // The page must notice a damaged archive before anything is unpacked.

@@ -24,7 +24,7 @@ file"; mkdir new-dir; touch new-dir/inside; chmod 0700 dir`;
 function pair(name: string): { tree: string; archive: string } {
   const tree = join(base, name);
   mkdirSync(tree);
-  execFileSync('bash', ['-c', FILL, 'bash', tree]);
+  execFileSync('bash', ['--norc', '-c', FILL, 'bash', tree]);
   return { tree, archive: `${tree}.tar.zst` };
 }
 
@@ -37,7 +37,7 @@ test('each kind of difference is counted and named, and nothing is written', asy
   const none = { count: 0, names: [] };
   assert.deepEqual(nothing, { complete: true, unchanged: entries, added: none, changed: none, removed: none });
 
-  execFileSync('bash', ['-c', CHANGE, 'bash', tree]);
+  execFileSync('bash', ['--norc', '-c', CHANGE, 'bash', tree]);
   const before = snapshotTree(tree);
   const found = await archiver.compare({ ...rules, archive, root: tree });
   assert.deepEqual(compareTrees(before, snapshotTree(tree)), []);
@@ -69,7 +69,7 @@ test('a volume that does not exist gets all of it; names end where the list is f
 
 test('when its time is over it says that it has not seen all', async () => {
   const { tree, archive } = pair('late');
-  execFileSync('bash', ['-c', 'cd "$1"; for i in $(seq 2000); do : > "$i"; done', 'bash', tree]);
+  execFileSync('bash', ['--norc', '-c', 'cd "$1"; for i in $(seq 2000); do : > "$i"; done', 'bash', tree]);
   await archiver.pack({ root: tree, archive });
   const found = await archiver.compare({ ...rules, milliseconds: 0, archive, root: tree });
   assert.equal(found.complete, false);

@@ -38,7 +38,7 @@ const CHURN = {
 } as const;
 
 const sh = (script: string, directory: string): void =>
-  void execFileSync('bash', ['-ec', script], { cwd: directory, stdio: ['ignore', 'ignore', 'inherit'] });
+  void execFileSync('bash', ['--norc', '-ec', script], { cwd: directory, stdio: ['ignore', 'ignore', 'inherit'] });
 
 /** Until what was done so far does not count as changed just now. */
 async function settled(): Promise<void> {

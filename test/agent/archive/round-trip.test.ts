@@ -67,6 +67,7 @@ test('a tree that is deeper than archives usually may be comes back by its own m
   mkdirSync(source);
   // 300 levels, 4,504 bytes: made from inside, since no path argument can name the end.
   execFileSync('bash', [
+    '--norc',
     '-c',
     'cd "$1" && for i in $(seq 300); do mkdir -p directory-long && cd -P directory-long && echo $i > file; done',
     'bash',
@@ -158,6 +159,7 @@ for (const [index, { name, command, ignore }] of WRITERS.entries()) {
       const archive = join(ext4.path, `w${index}${suffix}`);
       const destination = join(ext4.path, `o${index}${suffix}`);
       execFileSync('bash', [
+        '--norc',
         '-o',
         'pipefail',
         '-c',

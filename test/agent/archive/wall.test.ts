@@ -87,12 +87,12 @@ test('behind the wall there is no network, not even to this machine', async (t) 
   assert.ok(address !== null && typeof address === 'object');
   const { status } = spawnSync(
     process.execPath,
-    [WALLED, staging, 'bash', '-c', `exec 3<>/dev/tcp/127.0.0.1/${address.port}`],
+    [WALLED, staging, 'bash', '--norc', '-c', `exec 3<>/dev/tcp/127.0.0.1/${address.port}`],
     { encoding: 'utf8' },
   );
   assert.notEqual(status, 0);
   assert.equal(
-    spawnSync('bash', ['-c', `exec 3<>/dev/tcp/127.0.0.1/${address.port}`]).status,
+    spawnSync('bash', ['--norc', '-c', `exec 3<>/dev/tcp/127.0.0.1/${address.port}`]).status,
     0,
     'without the wall it works',
   );

@@ -50,6 +50,7 @@ function extracted(row: IntentRow, place_: string): string {
   mkdirSync(out);
   const archive = join(row.result?.snapshotPath ?? '', 'data.tar.zst');
   execFileSync('bash', [
+    '--norc',
     '-o',
     'pipefail',
     '-ec',
@@ -107,6 +108,7 @@ for (const type of ['ext4', 'xfs', 'btrfs'] as const) {
       const source = join(path, 'rich');
       mkdirSync(source);
       execFileSync('bash', [
+        '--norc',
         '-ec',
         `cd "$1"; mkdir -p d/e; echo a > d/a; ln d/a d/b; ln -s /nowhere l; echo s > s; truncate -s 64M s; chown 5:6 d/e
          setfattr -n user.x -v y d/a; setfacl -m u:9:rw d/a; setfacl -d -m u:9:rwx d; chmod 4755 s; mkfifo pipe; touch -d @7.000000009 .`,

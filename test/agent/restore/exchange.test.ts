@@ -138,8 +138,8 @@ test('a mount point keeps its place: its entries change places, from every point
   try {
     mkdirSync(wanted.staging, { recursive: true });
     mkdirSync(join(wanted.live, 'lost+found'));
-    execFileSync('bash', ['-c', FILL_NEW, 'bash', wanted.staging]);
-    execFileSync('bash', ['-c', FILL_OLD, 'bash', wanted.live]);
+    execFileSync('bash', ['--norc', '-c', FILL_NEW, 'bash', wanted.staging]);
+    execFileSync('bash', ['--norc', '-c', FILL_OLD, 'bash', wanted.live]);
     const exchange = planExchange(wanted);
     assert.ok(exchange !== null);
     const visible = (path: string) =>

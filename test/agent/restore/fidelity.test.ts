@@ -22,7 +22,7 @@ let expected: TreeCounts;
 before(async () => {
   const source = join(base, 'source');
   mkdirSync(source);
-  execFileSync('bash', ['-c', FILL, 'bash', source]);
+  execFileSync('bash', ['--norc', '-c', FILL, 'bash', source]);
   expected = countsOf(await archiver.pack({ root: source, archive }));
 });
 
@@ -34,7 +34,7 @@ async function restored(): Promise<{ staging: string; extracted: ArchiveSummary 
 
 async function check(change: string) {
   const { staging, extracted } = await restored();
-  execFileSync('bash', ['-c', `cd "$1"; ${change}`, 'bash', staging]);
+  execFileSync('bash', ['--norc', '-c', `cd "$1"; ${change}`, 'bash', staging]);
   const warnings: string[] = [];
   const result = await checkFidelity(archiver, { volume: 'v', staging }, expected, extracted, (text) =>
     warnings.push(text),
