@@ -126,7 +126,7 @@ async function until(agent: Agent, n: number, host: Host, intent: ClaimedIntent 
   if (disk !== null) {
     if (!isOver) disk.shutDown();
     field.unmountVolume();
-    disk.remount();
+    await disk.remount();
     field.mountVolume();
   }
   field.daemon.restartHost();

@@ -133,7 +133,7 @@ class SlotProcess {
       // A mount namespace of its own: a file system that is to lose power must not live on in somebody else's, and all mounts end
       // with the slot, however that ends.
       execPath: 'unshare',
-      execArgv: ['--mount', '--propagation', 'private', process.execPath, '--import', import.meta.resolve('tsx')],
+      execArgv: ['--mount', '--propagation', 'slave', process.execPath, '--import', import.meta.resolve('tsx')],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     const slot = new SlotProcess(child);

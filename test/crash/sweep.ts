@@ -43,7 +43,7 @@ export interface SweepEntry {
   readonly name: string;
   /** One line for people. */
   readonly what: string;
-  /** Faults in a full run, and in the sample of `npm test`. */
+  /** Faults in a full run, and in the sample of `npm test`; 0 keeps a sweep out of it. */
   readonly full: number;
   readonly sample: number;
   /** Fewer than the runner has when cases need something of which there is one. */

@@ -1,8 +1,18 @@
 /** A file system of its own on a loop device, for one test. Needs root. */
-import { execFileSync } from 'node:child_process';
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import koffi from 'koffi';
 
 export interface LoopFileSystem {
@@ -11,7 +21,7 @@ export interface LoopFileSystem {
   /** Everything that did not reach the disk is gone, the log's unwritten part too; nothing works there until it is mounted again. */
   shutDown(): void;
   /** Mounts it again after `shutDown`, when nobody uses it any more. */
-  remount(): void;
+  remount(): Promise<void>;
   /**
    * What a power cut does: everything that did not reach the disk is gone, the log's unwritten part too. Mounted again when
    * it returns. `beforeUnmount` must end whatever still uses the file system.
@@ -51,14 +61,39 @@ const MAKE: Readonly<Record<string, readonly string[]>> = {
   btrfs: ['mkfs.btrfs', '-q', '-f'],
 };
 
-/** The device goes away with the mount, also when the process is killed and its mount namespace ends. */
-function mountImage(image: string, path: string, options: LoopOptions): void {
+/** @returns the device, which goes away with the mount, also when the process is killed and its mount namespace ends */
+function mountImage(image: string, path: string, options: LoopOptions): string {
   const direct = options.directIo === true ? ['--direct-io=on'] : [];
   const device = execFileSync('losetup', ['--find', '--show', ...direct, image], { encoding: 'utf8' }).trim();
   try {
     execFileSync('mount', [device, path]);
   } finally {
     execFileSync('losetup', ['-d', device]);
+  }
+  return device;
+}
+
+/** What is being killed keeps its files open, and its mount namespace the file system, until it has ended. */
+const RELEASED_WITHIN_MS = 30_000;
+
+async function unmountForGood(device: string, image: string, path: string): Promise<void> {
+  await until(() => spawnSync('umount', [path], { stdio: 'ignore' }).status === 0, `${path} stays busy`);
+  await until(() => !isBackedBy(device, image), `${device} keeps the file system of ${path}`);
+}
+
+async function until(isSo: () => boolean, otherwise: string): Promise<void> {
+  const end = performance.now() + RELEASED_WITHIN_MS;
+  while (!isSo()) {
+    if (performance.now() > end) throw new Error(otherwise);
+    await delay(20);
+  }
+}
+
+function isBackedBy(device: string, image: string): boolean {
+  try {
+    return readFileSync(`/sys/block/${basename(device)}/loop/backing_file`, 'utf8').trim() === image;
+  } catch {
+    return false;
   }
 }
 
@@ -73,11 +108,11 @@ export function mountLoop(type: 'ext4' | 'xfs' | 'btrfs', bytes: number, options
   const [program = '', ...args] = MAKE[type] ?? [];
   const inodes = options.inodes === undefined ? [] : ['-N', String(options.inodes)];
   execFileSync(program, [...args, ...inodes, image], { stdio: ['ignore', 'ignore', 'inherit'] });
-  mountImage(image, path, options);
-  const remount = (): void => {
-    execFileSync('umount', [path]);
-    // A new device on the same image: the dead file system lives on under the old one for as long as any mount namespace has it.
-    mountImage(image, path, options);
+  let device = mountImage(image, path, options);
+  const remount = async (): Promise<void> => {
+    // While the dead file system lives on anywhere, the image is not only ours, and xfs is not mounted twice.
+    await unmountForGood(device, image, path);
+    device = mountImage(image, path, options);
   };
   return {
     path,
@@ -86,7 +121,7 @@ export function mountLoop(type: 'ext4' | 'xfs' | 'btrfs', bytes: number, options
     powerCut: async (beforeUnmount) => {
       shutDown(path);
       await beforeUnmount();
-      remount();
+      await remount();
     },
     unmount: () => {
       execFileSync('umount', [path]);
