@@ -15,6 +15,8 @@ import { SpooledControl } from './spooled-control.ts';
 /** The containers may be stopped while this is asked: a database that does not answer must not prolong the downtime. */
 const COMMIT_LIMIT_MS = 2000;
 const COMMIT_TRIES = 3;
+/** An answer that was given longer ago is asked for again; less than the margin of the lease that the answer promises. */
+const COMMIT_FRESH_MS = 5000;
 
 export interface HeldControlOptions {
   readonly database: AgentDatabase;
@@ -29,6 +31,7 @@ export class HeldControl extends SpooledControl {
   readonly #abort: AbortController;
   readonly #lease: Lease;
   readonly #progress: ProgressReporter;
+  #asked: { readonly answer: Promise<CommitAnswer | 'away'>; answeredAt: number } | null = null;
 
   constructor(options: HeldControlOptions) {
     const abort = new AbortController();
@@ -83,9 +86,9 @@ export class HeldControl extends SpooledControl {
     await Promise.all([this.#lease.stop(), this.#progress.stop()]);
   }
 
-  override emit(type: IntentEvent['type'], data: IntentEvent['data']): void {
-    super.emit(type, data);
-    if (type === 'step' && data['status'] === 'started' && typeof data['step'] === 'string')
+  override emit(type: IntentEvent['type'], data: IntentEvent['data'], quietly = false): void {
+    super.emit(type, data, quietly);
+    if (!quietly && type === 'step' && data['status'] === 'started' && typeof data['step'] === 'string')
       this.#progress.step(data['step']);
   }
 
@@ -93,8 +96,23 @@ export class HeldControl extends SpooledControl {
     this.#progress.progress(progress);
   }
 
+  override prepareCommit(): void {
+    const asked = { answer: this.#askToCommit(), answeredAt: Number.POSITIVE_INFINITY };
+    this.#asked = asked;
+    asked.answer.then(
+      () => {
+        asked.answeredAt = performance.now();
+      },
+      // Whoever confirms hears of it.
+      () => undefined,
+    );
+  }
+
   override async confirmCommit(): Promise<void> {
-    const answer = await this.#askToCommit();
+    let answer = await (this.#asked?.answer ?? this.#askToCommit());
+    if (this.#asked !== null && performance.now() - this.#asked.answeredAt > COMMIT_FRESH_MS)
+      answer = await this.#askToCommit();
+    this.#asked = null;
     switch (answer) {
       case 'committed':
         return;

@@ -4,10 +4,15 @@ import type { IntentEvent, Progress } from '../../db/results.ts';
 export interface IntentControl {
   /** Aborted when a cancel was requested, or the agent must stop now; the reason is a RefloatError (`CANCELLED`, `INTERRUPTED`). */
   readonly signal: AbortSignal;
-  /** Spooled durably and delivered in order, once. */
-  emit(type: IntentEvent['type'], data: IntentEvent['data']): void;
+  /**
+   * Spooled durably and delivered in order, once.
+   * @param quietly delivered together with what comes next: what is not worth any work while containers are down
+   */
+  emit(type: IntentEvent['type'], data: IntentEvent['data'], quietly?: boolean): void;
   /** The latest figure only; throttled, lost while Postgres is away. */
   progress(progress: Progress): void;
+  /** The commit point is near: what `confirmCommit` asks may be asked from now on, beside the last work before it. */
+  prepareCommit(): void;
   /**
    * Asked right before the commit point. Throws `CANCELLED`, `EXPIRED` (past `not_after`) or `LEASE_LOST` (another epoch).
    * Returns when Postgres says go, and also when Postgres cannot be reached: a host's intent is never handed to another

@@ -129,16 +129,21 @@ export class Spool {
     this.changed.ring();
   }
 
-  emit(type: IntentEvent['type'], data: IntentEvent['data'], at: Date): void {
-    this.append({ type: 'event', event: { seq: this.#lastSeq + 1, at: at.toISOString(), type, data } });
+  /** @param quietly delivered with what comes next */
+  emit(type: IntentEvent['type'], data: IntentEvent['data'], at: Date, quietly = false): void {
+    this.#append({ type: 'event', event: { seq: this.#lastSeq + 1, at: at.toISOString(), type, data } }, quietly);
   }
 
   append(item: SpoolItem): void {
+    this.#append(item, false);
+  }
+
+  #append(item: SpoolItem, quietly: boolean): void {
     if (item.type === 'event') this.#lastSeq = item.event.seq;
     this.#items.push(item);
     // An event need not wait for the disk: containers may be stopped while it is told.
     this.#write(item, item.type !== 'event');
-    this.changed.ring();
+    if (!quietly) this.changed.ring();
   }
 
   /** Makes every event so far durable, beside other work. */

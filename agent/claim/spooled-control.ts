@@ -20,9 +20,9 @@ export class SpooledControl implements IntentControl {
   }
 
   /** A published snapshot is registered first, so that whoever reads the event finds it. */
-  emit(type: IntentEvent['type'], data: IntentEvent['data']): void {
+  emit(type: IntentEvent['type'], data: IntentEvent['data'], quietly = false): void {
     if (type !== 'snapshot') {
-      this.#spool.emit(type, data, this.#now());
+      this.#spool.emit(type, data, this.#now(), quietly);
       return;
     }
     const snapshot = data as unknown as SnapshotRecord;
@@ -38,6 +38,10 @@ export class SpooledControl implements IntentControl {
 
   progress(_progress: Progress): void {
     // Figures are of use only while somebody watches.
+  }
+
+  prepareCommit(): void {
+    // Nobody to ask.
   }
 
   async confirmCommit(): Promise<void> {

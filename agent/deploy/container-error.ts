@@ -1,5 +1,7 @@
 /** Errors of the engine, with the name of the container that they are about. */
 import { RefloatError, toRefloatError } from '../../db/errors.ts';
+import type { Engine } from '../docker/engine.ts';
+import { contradiction } from '../docker/failures.ts';
 
 /** True when the engine answered that the container is not there. */
 function isGone(thrown: unknown): boolean {
@@ -29,23 +31,33 @@ export async function about<T>(
   }
 }
 
-/** As `about`; undefined instead of a failure when the container is not there. */
+/**
+ * As `about`; undefined instead of a failure when the container is not there. One answer of an engine is not believed: what is
+ * taken for gone is neither kept from starting by itself nor brought back.
+ */
 export async function aboutUnlessGone<T>(
+  engine: Pick<Engine, 'inspect'>,
   container: { readonly id: string; readonly name: string },
   work: Promise<T>,
 ): Promise<T | undefined> {
-  return about(container, work).catch((thrown: unknown) => {
-    if (isGone(thrown)) return undefined;
-    throw thrown;
-  });
+  try {
+    return await about(container, work);
+  } catch (thrown) {
+    if (!isGone(thrown)) throw thrown;
+    if ((await about(container, engine.inspect(container.id))) === null) return undefined;
+    throw contradiction(`container ${container.name} is there, and the engine said that it is not`, thrown);
+  }
 }
 
 /** Does all at once and to the end, then throws the first failure: one container's trouble must not leave another one down. */
-export async function allToTheEnd<T>(works: readonly Promise<T>[]): Promise<T[]> {
+export async function allToTheEnd<T extends readonly unknown[]>(
+  works: { readonly [Index in keyof T]: Promise<T[Index]> },
+): Promise<T> {
   const settled = await Promise.allSettled(works);
   const failed = settled.filter((result) => result.status === 'rejected');
   const [first] = failed;
-  if (first === undefined) return settled.map((result) => (result as PromiseFulfilledResult<T>).value);
+  if (first === undefined)
+    return settled.map((result) => (result as PromiseFulfilledResult<unknown>).value) as unknown as T;
   const error = toRefloatError(first.reason);
   if (failed.length === 1) throw error;
   throw new RefloatError(error.code, `${error.message} (and ${failed.length - 1} more)`, {

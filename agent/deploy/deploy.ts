@@ -153,7 +153,7 @@ async function planDeploy(
     // An adopted container has no label to be found by; a deploy is what brings it under them.
     const ours =
       container.labels[WORKLOAD_LABEL] !== undefined && container.state !== 'dead' && container.state !== 'removing';
-    if (ours && names.includes(container.name) && (await stillMatches(container, config, to.imageId, to.hostPaths)))
+    if (ours && names.includes(container.name) && stillMatches(container, config, to.imageId, to.hostPaths))
       keep.push(container);
   }
   const kept = new Set(keep.map(({ name }) => name));

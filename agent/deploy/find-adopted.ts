@@ -23,7 +23,7 @@ export async function findAdopted(
     // Docker also answers to the beginning of an id.
     if (container === null || container.name !== names[index]) continue;
     if (container.labels[WORKLOAD_LABEL] !== undefined) continue;
-    if (await mountsVolumes(container.mounts, config, hostPaths)) adopted.push(container);
+    if (mountsVolumes(container.mounts, config, hostPaths)) adopted.push(container);
   }
   return adopted;
 }

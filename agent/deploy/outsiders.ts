@@ -5,10 +5,10 @@
  * a Docker volume; paths are compared after symbolic links are resolved.
  * Does not guarantee: anything about processes outside containers, or paths mounted twice on the host.
  */
-import { realpath } from 'node:fs/promises';
-import type { Engine } from '../docker/engine.ts';
+import type { ActiveContainer, Engine } from '../docker/engine.ts';
 import { isInside } from '../fs/volume-path.ts';
 import { WORKLOAD_LABEL } from './labels.ts';
+import { realOrSelf } from './still-match.ts';
 
 export interface Outsider {
   readonly id: string;
@@ -21,7 +21,7 @@ export interface Outsider {
 }
 
 /**
- * @param workloadId its containers are not outsiders; null when every active container is one (once it is quiesced)
+ * @param workloadId its containers are not outsiders; null when every active container is one
  * @param ownIds further containers that are the workload's, without its label
  */
 export async function findOutsiders(
@@ -30,14 +30,20 @@ export async function findOutsiders(
   livePaths: readonly string[],
   ownIds: readonly string[] = [],
 ): Promise<Outsider[]> {
-  const lives = await Promise.all(livePaths.map(async (path) => ({ path, real: await resolved(path) })));
+  const others = (await engine.activeMounts()).filter(
+    ({ id, labels }) => !ownIds.includes(id) && (workloadId === null || labels[WORKLOAD_LABEL] !== workloadId),
+  );
+  return outsidersAmong(others, livePaths);
+}
+
+/** Which of some active containers use one of the directories. */
+export function outsidersAmong(containers: readonly ActiveContainer[], livePaths: readonly string[]): Outsider[] {
+  const lives = livePaths.map((path) => ({ path, real: realOrSelf(path) }));
   const found: Outsider[] = [];
-  for (const container of await engine.activeMounts()) {
-    if (workloadId !== null && container.labels[WORKLOAD_LABEL] === workloadId) continue;
-    if (ownIds.includes(container.id)) continue;
+  for (const container of containers) {
     for (const mount of container.mounts) {
       if (mount.source === '') continue;
-      const source = await resolved(mount.source);
+      const source = realOrSelf(mount.source);
       const touched = lives.find(({ real }) => real === source || isInside(source, real) || isInside(real, source));
       if (touched === undefined) continue;
       found.push({
@@ -51,8 +57,4 @@ export async function findOutsiders(
     }
   }
   return found;
-}
-
-async function resolved(path: string): Promise<string> {
-  return realpath(path).catch(() => path);
 }

@@ -71,7 +71,24 @@ export async function quiesce(
   stopTimeoutSeconds: number,
 ): Promise<void> {
   await disableRestarts(engine, records);
+  await stopAll(engine, records, stopTimeoutSeconds);
+  await assertStopped(engine, records);
+}
+
+/** The part of `quiesce` in which the workload goes down; follow it with a look at whether it did. */
+export async function stopAll(
+  engine: Engine,
+  records: readonly QuiescedContainer[],
+  stopTimeoutSeconds: number,
+): Promise<void> {
   await allToTheEnd(records.map((container) => about(container, engine.stop(container.id, stopTimeoutSeconds))));
+}
+
+/** @throws RefloatError `CONTAINER_FAILED` when one is active */
+export async function assertStopped(
+  engine: Engine,
+  records: readonly Pick<QuiescedContainer, 'id' | 'name'>[],
+): Promise<void> {
   const after = await Promise.all(records.map((container) => about(container, engine.inspect(container.id))));
   for (const info of after) if (info?.active === true) throw stillActive(info);
 }
@@ -82,7 +99,7 @@ export async function disableRestarts(engine: Engine, records: readonly Quiesced
   const living = records.filter((container) => container.state !== 'dead');
   await allToTheEnd(
     living.map((container) =>
-      aboutUnlessGone(container, engine.setRestartPolicy(container.id, { name: 'no', maximumRetryCount: 0 })),
+      aboutUnlessGone(engine, container, engine.setRestartPolicy(container.id, { name: 'no', maximumRetryCount: 0 })),
     ),
   );
 }
@@ -90,37 +107,50 @@ export async function disableRestarts(engine: Engine, records: readonly Quiesced
 /**
  * Brings the recorded containers back: restart policies as they were, and what was active runs again (what was paused is
  * paused again).
+ * @param durable what they run on survives a power cut once this resolves; before that Docker must not start them by itself
  * @returns the names of those that are not there any more; nobody can bring them back
  * @throws RefloatError `CONTAINER_FAILED` and the engine's codes, after having tried all of them
  */
-export async function resume(engine: Engine, records: readonly QuiescedContainer[]): Promise<{ gone: string[] }> {
+export async function resume(
+  engine: Engine,
+  records: readonly QuiescedContainer[],
+  durable: Promise<void> = NOTHING,
+): Promise<{ gone: string[] }> {
   const living = records.filter((container) => container.state !== 'dead');
-  const back = await allToTheEnd(living.map((container) => resumeOne(engine, container)));
+  const back = await allToTheEnd(living.map((container) => resumeOne(engine, container, durable)));
   return { gone: living.filter((_, index) => back[index] === false).map((container) => container.name) };
 }
 
 type Resumable = Pick<QuiescedContainer, 'id' | 'name' | 'state' | 'active' | 'restartPolicy'>;
 
-/** False when the container is not there any more. */
-export async function resumeOne(engine: Engine, container: Resumable): Promise<boolean> {
+const NOTHING = Promise.resolve();
+
+/** False when the container is not there any more. @param durable as of `resume` */
+export async function resumeOne(
+  engine: Engine,
+  container: Resumable,
+  durable: Promise<void> = NOTHING,
+): Promise<boolean> {
   const work = container.active
-    ? start(engine, container)
-    : engine.setRestartPolicy(container.id, container.restartPolicy);
+    ? start(engine, container, durable)
+    : durable.then(() => engine.setRestartPolicy(container.id, container.restartPolicy));
   return (
     (await aboutUnlessGone(
+      engine,
       container,
       work.then(() => true),
     )) ?? false
   );
 }
 
-async function start(engine: Engine, container: Resumable): Promise<void> {
+async function start(engine: Engine, container: Resumable, durable: Promise<void>): Promise<void> {
   // Docker does not start a paused container; it is paused when an earlier run came this far.
   const isBack = container.state === 'paused' && (await engine.inspect(container.id))?.state === 'paused';
   // The policy after the start: setting it takes Docker's lock of the container, and with it some of the downtime.
   try {
     if (!isBack) await engine.start(container.id);
   } finally {
+    await durable;
     await engine.setRestartPolicy(container.id, container.restartPolicy);
   }
   if (container.state === 'paused') {

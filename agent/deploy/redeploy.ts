@@ -25,18 +25,23 @@ import type { WorkloadLock } from './workload-lock.ts';
 export type RedeployDeps = Pick<AgentDeps, 'engine'>;
 
 /**
- * @throws RefloatError `CONTAINER_FAILED` (one does not start, or its name is taken), `IMAGE_GONE`, `ADOPTED_INCOMPLETE`, the engine's codes
+ * @param durable the data survives a power cut once this resolves; before that no container has a restart policy
+ * @throws RefloatError `CONTAINER_FAILED` (one does not start, or its name is taken), `IMAGE_GONE`, `ADOPTED_INCOMPLETE`,
+ *   the engine's codes, and what `durable` rejects with
  */
-export async function redeploy(deps: RedeployDeps, lock: WorkloadLock, input: RedeployInput): Promise<RedeployResult> {
+export async function redeploy(
+  deps: RedeployDeps,
+  lock: WorkloadLock,
+  input: RedeployInput,
+  durable: Promise<void> = Promise.resolve(),
+): Promise<RedeployResult> {
   lock.assertHeld(input.workload.id);
   const { engine } = deps;
   const { before } = input;
-  const matches = await Promise.all(
-    before.map((one) => stillMatches(one, input.workload.config, input.imageId, input.hostPaths)),
-  );
+  const matches = before.every((one) => stillMatches(one, input.workload.config, input.imageId, input.hostPaths));
   // No container at all is no match either: the workload was removed, and comes back from its configuration.
-  if (before.length > 0 && matches.every(Boolean)) {
-    const back = await allToTheEnd(before.map((container) => resumeOne(engine, container)));
+  if (before.length > 0 && matches) {
+    const back = await allToTheEnd(before.map((container) => resumeOne(engine, container, durable)));
     if (back.every(Boolean)) {
       return {
         containers: before.map(({ id }) => id),
@@ -48,6 +53,7 @@ export async function redeploy(deps: RedeployDeps, lock: WorkloadLock, input: Re
     const gone = before.filter((_, index) => back[index] === false);
     return replaceGone(deps, input, gone);
   }
+  await durable;
   return recreate(deps, input);
 }
 
@@ -79,7 +85,7 @@ async function recreate(deps: RedeployDeps, input: RedeployInput): Promise<Redep
   await quiesce(engine, before, config.stopTimeoutSeconds);
   await allToTheEnd(
     before.map((old) =>
-      aboutUnlessGone(old, engine.rename(old.id, setAsideName('restore', workloadId, intentId, old))),
+      aboutUnlessGone(engine, old, engine.rename(old.id, setAsideName('restore', workloadId, intentId, old))),
     ),
   );
   return makeAnew(deps, input, slotNames(config.name, config.replicas, before.map(slotOf)));
@@ -160,7 +166,7 @@ export async function undoRedeploy(deps: RedeployDeps, lock: WorkloadLock, input
     .map(record);
   await quiesce(engine, [...created, ...input.before], stopTimeoutSeconds);
   await allToTheEnd(created.map((one) => about(one, engine.remove(one.id))));
-  await allToTheEnd(input.before.map((one) => aboutUnlessGone(one, engine.rename(one.id, one.name))));
+  await allToTheEnd(input.before.map((one) => aboutUnlessGone(engine, one, engine.rename(one.id, one.name))));
 }
 
 /** Removes what a successful redeploy set aside. Nothing can bring it back after that. */

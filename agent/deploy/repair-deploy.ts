@@ -93,7 +93,7 @@ async function bringBack(engine: Engine, group: readonly Aside[], created: reado
         const active = was.state !== 'stop';
         const before = { ...record(container), restartPolicy: was.restartPolicy, active, state: stateOf(was) };
         await resumeOne(engine, before);
-        await aboutUnlessGone(container, engine.rename(container.id, was.name));
+        await aboutUnlessGone(engine, container, engine.rename(container.id, was.name));
       }),
     );
   } catch (thrown) {

@@ -15,7 +15,7 @@ import { activeContainers, containerInfo } from './container-info.ts';
 import { createBody, dockerPolicy } from './create-body.ts';
 import { DEFAULT_DOCKER_HOST, type DockerEnvironment, dockerOptions } from './docker-host.ts';
 import type { ActiveContainer, ContainerInfo, ContainerSpec, Engine, RestartPolicy } from './engine.ts';
-import { imageGone, startFailure, statusOf } from './failures.ts';
+import { contradiction, imageGone, startFailure, statusOf } from './failures.ts';
 import { demultiplex } from './multiplex.ts';
 import { part, taggedReference } from './references.ts';
 import { registryAuth } from './registry-auth.ts';
@@ -27,11 +27,11 @@ export interface EngineOptions {
   readonly quickMs?: number;
   /** For calls that work, such as create, start and remove. Default 120 s. */
   readonly slowMs?: number;
+  /** Above a container's own stop time-out: killing and unmounting on a loaded host. Default 60 s. */
+  readonly stopMarginMs?: number;
   readonly environment?: DockerEnvironment;
 }
 
-/** Above a container's own stop time-out: killing and unmounting on a loaded host. */
-const STOP_MARGIN_MS = 60_000;
 const EXEC_POLL_MS = 50;
 const UPDATE_ATTEMPTS = 20;
 const UPDATE_PAUSE_MS = 25;
@@ -57,6 +57,7 @@ class DockerodeEngine implements Engine {
   readonly #signal: AbortSignal | undefined;
   readonly #quickMs: number;
   readonly #slowMs: number;
+  readonly #stopMarginMs: number;
 
   constructor(address: string, options: EngineOptions) {
     this.#docker = new Docker(dockerOptions(address, options.environment ?? process.env));
@@ -64,6 +65,7 @@ class DockerodeEngine implements Engine {
     this.#signal = options.signal;
     this.#quickMs = options.quickMs ?? 30_000;
     this.#slowMs = options.slowMs ?? 120_000;
+    this.#stopMarginMs = options.stopMarginMs ?? 60_000;
   }
 
   async #ask(request: Ask): Promise<unknown> {
@@ -145,9 +147,11 @@ class DockerodeEngine implements Engine {
   }
 
   async start(id: string): Promise<void> {
-    // 304: it runs already.
-    await this.#act(id, 'start', { alsoFine: [304] }).catch((thrown: unknown) => {
-      throw startFailure(thrown, id);
+    await this.#act(id, 'start').catch(async (thrown: unknown) => {
+      if (statusOf(thrown) !== 304) throw startFailure(thrown, id);
+      // It runs already, says Docker.
+      if ((await this.inspect(id))?.active === true) return;
+      throw contradiction(`container ${id} does not run, and the engine said that it does`, thrown);
     });
   }
 
@@ -156,7 +160,7 @@ class DockerodeEngine implements Engine {
     await this.#act(id, 'stop', {
       query: { t: String(seconds) },
       alsoFine: [304, 404],
-      timeoutMs: seconds * 1000 + STOP_MARGIN_MS,
+      timeoutMs: seconds * 1000 + this.#stopMarginMs,
     });
   }
 
@@ -182,8 +186,12 @@ class DockerodeEngine implements Engine {
       timeoutMs: this.#slowMs,
     } as const;
     try {
-      await this.#ask({ ...request, alsoFine: [404], doing: `remove container ${id}` });
+      await this.#ask({ ...request, doing: `remove container ${id}` });
     } catch (thrown) {
+      if (statusOf(thrown) === 404) {
+        if ((await this.inspect(id)) === null) return;
+        throw contradiction(`container ${id} is there, and the engine said that it is not`, thrown);
+      }
       // 409: it runs, or somebody removes it already. Of the latter, wait for the end; it then answers 404.
       if (statusOf(thrown) !== 409 || (await this.inspect(id))?.active === true) throw thrown;
       const wait = {

@@ -28,3 +28,12 @@ export function imageGone(reference: string, cause: unknown): RefloatError {
     cause,
   });
 }
+
+/** The engine said two things that cannot both be true; disposition `retry`. */
+export function contradiction(what: string, cause: unknown): RefloatError {
+  return new RefloatError('ENGINE_FAILED', what, {
+    hint: 'Look at the log of dockerd.',
+    disposition: 'retry',
+    cause,
+  });
+}

@@ -2,8 +2,8 @@
  * The exchange of one volume: its live and its staged directory change places, or, where the volume is itself a mount
  * point and cannot be renamed, their entries do, one by one, and the metadata of the two roots.
  *
- * Guarantees: repeated after a crash at any moment, forwards or back, it ends with all of the volume new or all of it old,
- * durably. What is neither the old nor the new inode is left alone, and the error says what was found.
+ * Guarantees: repeated after a crash at any moment, forwards or back, it ends with all of the volume new or all of it old;
+ * durably once `syncExchanges` has resolved, or `exchangeBack` returned. What is neither the old nor the new inode is left alone, and the error says what was found.
  */
 import { readdirSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -57,12 +57,17 @@ export function probeExchange(exchange: Exchange): ExchangeState {
   return states.size === 1 && states.has('after') ? 'after' : 'between';
 }
 
-/** Brings the new tree live. @throws RefloatError `STATE_UNDECIDABLE` */
+/** Brings the new tree live; durable after `syncExchanges`. @throws RefloatError `STATE_UNDECIDABLE` */
 export function exchangeForward(exchange: Exchange): void {
   exchange.names.forEach((name, index) => {
     if (!exchangePairForward(pairOf(exchange, name, index))) throw undecidable(exchange);
   });
-  finish(exchange, 'new', 'old');
+  carryRoots(exchange, 'new', 'old');
+}
+
+/** Makes what `exchangeForward` did durable, each directory once. @throws RefloatError `FSYNC_FAILED` */
+export async function syncExchanges(exchanges: readonly Exchange[]): Promise<void> {
+  for (const directory of new Set(exchanges.flatMap(touched))) syncDirectory(directory);
 }
 
 /** Brings the old tree back live. @throws RefloatError `STATE_UNDECIDABLE` */
@@ -70,24 +75,26 @@ export function exchangeBack(exchange: Exchange): void {
   exchange.names.forEach((name, index) => {
     if (!exchangePairBack(pairOf(exchange, name, index))) throw undecidable(exchange);
   });
-  finish(exchange, 'old', 'new');
+  carryRoots(exchange, 'old', 'new');
+  for (const directory of touched(exchange)) syncDirectory(directory);
 }
 
 /**
- * Also when everything was found done: a process that was killed may have done it, and not have come to sync. The metadata of
+ * Also when everything was found done: a process that was killed may have done it, and not have come this far. The metadata of
  * a mount point's root has to be carried over, and xfs moves the time of a directory that an exchange gives another parent.
  */
-function finish({ live, staging, names, roots }: Exchange, nowLive: 'old' | 'new', nowStaged: 'old' | 'new'): void {
-  const sync = new Set(names.some(({ name }) => name !== null) ? [live, staging] : [dirname(live), dirname(staging)]);
+function carryRoots({ live, staging, roots }: Exchange, nowLive: 'old' | 'new', nowStaged: 'old' | 'new'): void {
   for (const [root, metadata] of [
     [live, roots[nowLive]],
     [staging, roots[nowStaged]],
   ] as const) {
-    if (isDeepStrictEqual(readRootMetadata(root), metadata)) continue;
-    writeRootMetadata(root, metadata);
-    sync.add(root);
+    if (!isDeepStrictEqual(readRootMetadata(root), metadata)) writeRootMetadata(root, metadata);
   }
-  for (const directory of sync) syncDirectory(directory);
+}
+
+/** What holds the names that changed places, and the roots, whose metadata may have been carried over. */
+function touched({ live, staging, names }: Exchange): string[] {
+  return names.some(({ name }) => name !== null) ? [live, staging] : [dirname(live), dirname(staging), live, staging];
 }
 
 function pairOf({ live, staging }: Exchange, { name, old, new: fresh }: ExchangedName, index: number): Pair {

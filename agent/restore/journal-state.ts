@@ -44,9 +44,9 @@ export function reduceJournal(records: readonly Stamped[]): JournalState | null 
         if (!started.includes(record.step)) started.push(record.step);
         break;
       case 'done':
+        if (!done.has(record.step)) timings.push({ name: record.step, ms: record.ms });
         done.add(record.step);
         facts.set(record.step, record.fact);
-        timings.push({ name: record.step, ms: record.ms });
         break;
       case 'warned':
         done.add(record.step);

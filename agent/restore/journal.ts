@@ -1,9 +1,9 @@
 /**
  * The journal of one intent: what was done on this host, and the only thing that recovery believes.
  *
- * Guarantees: when `append` returns, the record is on the disk (the end of a step: with the record that follows it); records are read back in the order and with the content
- * in which they were appended, or reading fails with `JOURNAL_DAMAGED`; a torn last record, which a crash may leave, is
- * dropped and the file is cut back to the last whole one.
+ * Guarantees: when `append` returns, the records are on the disk, and so is what `appendLater` was given before; records are read
+ * back in the order and with the content in which they were appended, or reading fails with `JOURNAL_DAMAGED`; a torn last
+ * record, which a crash may leave, is dropped and the file is cut back to the last whole one.
  * Does not guarantee: that a record whose `append` threw is not there. After a throw the journal takes no more records;
  * only recovery, which reads the file again, may go on.
  *
@@ -112,25 +112,32 @@ export class Journal {
     return this.#records;
   }
 
+  /** Makes records durable with one write and one sync. A crash in between leaves the first ones of them, or none. */
+  append(...records: readonly JournalRecord[]): void {
+    this.#write(records, true);
+  }
+
   /**
-   * Makes one more record durable, and all before it. The end of a step alone is not synced: nothing is done on the strength of
-   * it before the next record is, and a step whose end was lost is run again.
+   * Adds a record that is durable with the one that follows it: for what nothing is done on the strength of before that. A
+   * step whose end was lost is run again.
    */
-  append(record: JournalRecord): void {
+  appendLater(record: JournalRecord): void {
+    this.#write([record], false);
+  }
+
+  #write(records: readonly JournalRecord[], sync: boolean): void {
     if (this.#broken) throw new Error(`the journal ${this.path} takes no more records after a failed write`);
-    const stamped: Stamped = {
-      seq: this.#records.length + 1,
-      id: this.intentId,
-      at: this.#now().toISOString(),
-      ...record,
-    };
-    crashPoint(`journal-before:${describe(record)}`);
+    const at = this.#now().toISOString();
+    const stamped = records.map(
+      (record, index): Stamped => ({ seq: this.#records.length + 1 + index, id: this.intentId, at, ...record }),
+    );
+    for (const record of records) crashPoint(`journal-before:${describe(record)}`);
     this.#broken = true;
-    writeAll(this.#fd, Buffer.from(encode(stamped)));
-    if (record.type !== 'done') syncDescriptor(this.#fd, this.path);
+    writeAll(this.#fd, Buffer.from(stamped.map(encode).join('')));
+    if (sync) syncDescriptor(this.#fd, this.path);
     this.#broken = false;
-    this.#records.push(stamped);
-    crashPoint(`journal-after:${describe(record)}`);
+    this.#records.push(...stamped);
+    for (const record of records) crashPoint(`journal-after:${describe(record)}`);
   }
 
   close(): void {

@@ -6,7 +6,7 @@
  * nothing is deleted then.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { type ErrorJson, RefloatError, toRefloatError } from '../../db/errors.ts';
+import { type ErrorJson, type RefloatError, toRefloatError } from '../../db/errors.ts';
 import type { Outcome } from '../../db/results.ts';
 import type { IntentControl } from '../claim/intent-control.ts';
 import type { WorkloadLock } from '../deploy/workload-lock.ts';
@@ -24,14 +24,15 @@ export interface SagaRun<Facts> {
   readonly journal: Journal;
 }
 
+/** How often an undo is tried again, whatever it failed with: the alternative is to wake a person. */
+const UNDO_TRIES = 4;
 /** How long and how often a passing failure (disposition `retry`: an engine that restarts) is met with another try. */
 const RETRY_PAUSES_MS = [100, 300, 1000, 2000, 4000, 8000, 15_000, 15_000, 15_000];
 
 /** Runs every step that has no record of its end; a failure unwinds. Returns the outcome, which is durable by then. */
 export async function rollForward<Facts>(run: SagaRun<Facts>): Promise<Outcome> {
   for (const step of run.saga.steps) {
-    const state = stateOf(run);
-    if (state.done.has(step.name)) continue;
+    if (isSettled(stateOf(run), step)) continue;
     const failure = await act(run, step);
     if (failure !== null) return unwind(run, failure.error, failure.step);
   }
@@ -58,7 +59,7 @@ export async function unwind<Facts>(run: SagaRun<Facts>, reason: RefloatError, s
     if (!state.started.includes(step.name) || state.undone.has(step.name) || step.undo === undefined) continue;
     crashPoint(`undo-before:${step.name}`);
     try {
-      await withRetries(() => step.undo?.(context) ?? Promise.resolve(), NEVER);
+      await withRetries(() => step.undo?.(context) ?? Promise.resolve(), NEVER, UNDO_TRIES);
     } catch (thrown) {
       return stuck(run, step.name, toRefloatError(thrown));
     }
@@ -88,12 +89,12 @@ async function act<Facts>(
   const ms = () => Math.round(performance.now() - began);
   try {
     if (!committed) run.control.signal.throwIfAborted();
-    append(run, { type: 'started', step: step.name });
-    run.control.emit('step', { step: step.name, status: 'started' });
+    begin(run, step);
+    run.control.emit('step', { step: step.name, status: 'started' }, isDown(step, 'started'));
     const signal = committed ? NEVER : run.control.signal;
     const fact = await withRetries(() => step.act(contextOf(run, signal)), signal);
-    append(run, { type: 'done', step: step.name, ms: ms(), fact: fact ?? null });
-    run.control.emit('step', { step: step.name, status: 'done', ms: ms() });
+    run.journal.appendLater({ type: 'done', step: step.name, ms: ms(), fact: fact ?? null });
+    run.control.emit('step', { step: step.name, status: 'done', ms: ms() }, isDown(step, 'done'));
     return null;
   } catch (thrown) {
     const error = toRefloatError(thrown);
@@ -103,6 +104,25 @@ async function act<Facts>(
     run.control.emit('warning', { step: step.name, message: error.message, hint: error.hint });
     return null;
   }
+}
+
+/** Its end is recorded, and what it did cannot get lost any more. */
+function isSettled<Facts>({ done }: JournalState, step: AnyStep<Facts>): boolean {
+  return done.has(step.name) && (step.settledBy === undefined || done.has(step.settledBy));
+}
+
+/** Whether the workload is down when a step begins or ends. */
+function isDown<Facts>({ downtime }: AnyStep<Facts>, when: 'started' | 'done'): boolean {
+  return downtime === 'within' || downtime === (when === 'done' ? 'begins' : 'ends');
+}
+
+/** Before its act: that a step was begun is on the disk, unless the step has nothing to take back before it commits. */
+function begin<Facts>(run: SagaRun<Facts>, step: AnyStep<Facts>): void {
+  const { started, committed } = stateOf(run);
+  if (started.includes(step.name)) return;
+  const record = { type: 'started', step: step.name } as const;
+  if (step.beginsWithCommit === true && !committed) run.journal.appendLater(record);
+  else append(run, record);
 }
 
 /** Nothing begun that has an undo: it failed before it did anything. Otherwise it was taken back, or cancelled. */
@@ -118,8 +138,8 @@ function finish<Facts>(run: SagaRun<Facts>, outcome: Outcome): Outcome {
 }
 
 /** A journal that cannot be written is the end of this process's work: nothing may be done that is not recorded. */
-function append<Facts>(run: SagaRun<Facts>, record: JournalRecord): void {
-  run.journal.append(record);
+function append<Facts>(run: SagaRun<Facts>, ...records: readonly JournalRecord[]): void {
+  run.journal.append(...records);
 }
 
 function stateOf<Facts>(run: SagaRun<Facts>): JournalState {
@@ -141,7 +161,13 @@ export function contextOf<Facts>(run: SagaRun<Facts>, signal: AbortSignal): Step
     fact: (name) => factOrNull(name) ?? fail(`the step or note "${name}" has left nothing in the journal`),
     note: (name, fact) => append(run, { type: 'note', name, fact }),
     committed: () => stateOf(run).committed,
-    commit: () => append(run, { type: 'commit' }),
+    commit: ({ notes = {}, begins } = {}) =>
+      append(
+        run,
+        ...Object.entries(notes).map(([name, fact]) => ({ type: 'note', name, fact }) as const),
+        ...(begins === undefined ? [] : [{ type: 'started', step: begins } as const]),
+        { type: 'commit' },
+      ),
     warn: (message) => {
       append(run, { type: 'warning', message });
       run.control.emit('warning', { message });
@@ -149,12 +175,15 @@ export function contextOf<Facts>(run: SagaRun<Facts>, signal: AbortSignal): Step
   };
 }
 
-async function withRetries<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
-  for (const pause of RETRY_PAUSES_MS) {
+/** @param anyway as often it is tried whatever it fails with; more often only when the failure says so */
+export async function withRetries<T>(work: () => Promise<T>, signal: AbortSignal, anyway = 1): Promise<T> {
+  for (const [tries, pause] of RETRY_PAUSES_MS.entries()) {
     try {
       return await work();
     } catch (thrown) {
-      if (!(thrown instanceof RefloatError) || thrown.disposition !== 'retry' || signal.aborted) throw thrown;
+      const error = toRefloatError(thrown);
+      const mayPass = error.disposition === 'retry' || (tries + 1 < anyway && error.disposition !== 'stuck');
+      if (!mayPass || signal.aborted) throw thrown;
     }
     await delay(pause, undefined, { signal }).catch(() => undefined);
     if (signal.aborted) signal.throwIfAborted();

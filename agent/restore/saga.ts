@@ -23,8 +23,11 @@ export interface StepContext<Facts> {
   /** Makes something durable before the step goes on. */
   note<Name extends keyof Facts & string>(name: Name, fact: Facts[Name]): void;
   committed(): boolean;
-  /** Passes the commit point: from here on a crash rolls forward. Only one step of a table calls it. */
-  commit(): void;
+  /**
+   * Passes the commit point: from here on a crash rolls forward. Only one step of a table calls it. What is given with it is
+   * durable in the same moment, before it: notes, and the beginning of the step that follows.
+   */
+  commit(together?: { readonly notes?: Partial<Facts>; readonly begins?: keyof Facts & string }): void;
   /** Counted and named in the result (guarantee 10). */
   warn(message: string): void;
 }
@@ -39,6 +42,12 @@ export interface Step<Facts, Name extends keyof Facts & string = keyof Facts & s
   readonly onFailure?: 'warn';
   /** Its undo moves or removes data, so that a person who keeps what is there leaves it out (resolve.ts). */
   readonly undoMoves?: 'data';
+  /** Before its `commit`, which makes its beginning durable as well, it changes nothing but what it noted first. */
+  readonly beginsWithCommit?: true;
+  /** What it did is durable only when that later step has ended; until then recovery runs it again, although it had ended. */
+  readonly settledBy?: keyof Facts & string;
+  /** The workload goes down while it acts, is down, or comes up: nothing is told to Postgres that can be told afterwards. */
+  readonly downtime?: 'begins' | 'within' | 'ends';
 }
 
 export type ProbeResult =
@@ -60,4 +69,7 @@ export interface AnyStep<Facts> {
   probe?(context: StepContext<Facts>): Promise<ProbeResult>;
   readonly onFailure?: 'warn';
   readonly undoMoves?: 'data';
+  readonly beginsWithCommit?: true;
+  readonly settledBy?: keyof Facts & string;
+  readonly downtime?: 'begins' | 'within' | 'ends';
 }

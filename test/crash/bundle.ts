@@ -34,6 +34,8 @@ export interface BundleOptions {
   /** Default the driver program. */
   readonly entry?: string;
   readonly changes?: readonly Change[];
+  /** The waiting between two tries is left as it is; the archive child begins quickly all the same. */
+  readonly ownPauses?: boolean;
   /** Modules that are put in the place of others: `node:fs` by a file of the harness. */
   readonly instead?: Readonly<Record<string, string>>;
 }
@@ -44,7 +46,12 @@ export interface BundleOptions {
  */
 export async function bundle(directory: string, options: BundleOptions = {}): Promise<string> {
   const { entry = 'test/crash/driver.ts' } = options;
-  const changes = [SHORT_PAUSES, ...(options.entry === undefined ? [SMALL_CHILD] : []), ...(options.changes ?? [])];
+  const own = options.ownPauses === true;
+  const changes = [
+    ...(own ? [] : [SHORT_PAUSES]),
+    ...(own || options.entry === undefined ? [SMALL_CHILD] : []),
+    ...(options.changes ?? []),
+  ];
   await build({
     entryPoints: {
       program: join(ROOT, entry),

@@ -1,14 +1,18 @@
 /**
- * The host loses power in the middle: the agent and the engine are killed, the engine comes up first, and its restart policies
- * with it. The application, which has policy `always` and writes what it sees when it starts, never sees anything but all of
+ * The engine is killed at a point of a restore and starts again, and its restart policies with it; the agent dies in the same
+ * moment, or lives on. The application, which has policy `always` and writes what it sees when it starts, never sees anything but all of
  * the old or all of the new volumes.
  */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { startOwnEngine } from '../helpers/engine.ts';
 import { buildTestImage } from '../helpers/image.ts';
 import { startStack } from '../helpers/stack.ts';
-import { twoVolumes } from '../helpers/two-volumes.ts';
+import { type TwoVolumes, twoVolumes } from '../helpers/two-volumes.ts';
+import { newSeed, randomOf } from './random.ts';
 
 const own = await startOwnEngine();
 after(() => own.stop());
@@ -21,32 +25,75 @@ const engine = {
 };
 const stack = await startStack(engine);
 
-/** From the first stop to the start; between the two nothing may run. */
-const POINTS: readonly { readonly at: string; readonly mayRun: boolean }[] = [
-  { at: 'journal-after:note:containers#1', mayRun: true },
-  { at: 'journal-before:done:quiesce#1', mayRun: false },
-  { at: 'journal-after:commit#1', mayRun: false },
-  { at: 'swap-after:first#1', mayRun: false },
-  { at: 'swap-after:second#1', mayRun: false },
-  { at: 'journal-before:started:redeploy#1', mayRun: false },
-  { at: 'journal-before:done:redeploy#1', mayRun: true },
-];
+/** How many of the points are taken, with the agent dying and with it living on; all of them with REFLOAT_EVERY_POINT. */
+const SAMPLE = 4;
+const seed = process.env['REFLOAT_TORTURE_SEED'] ?? newSeed();
 
-test('an engine that starts before the agent starts no container on half-restored data', async () => {
+/** What a restore passes, from the first record of what is about to stop. */
+async function pointsOfRestore(workload: TwoVolumes): Promise<string[]> {
+  const trace = join(stack.stateDir, 'trace');
+  const agent = await stack.startAgent({ REFLOAT_CRASH_TRACE: trace });
+  const finished = await stack.finished(await workload.restore('one'));
+  assert.equal(finished.state, 'succeeded', JSON.stringify(finished.error));
+  await agent.stop();
+  const points = readFileSync(trace, 'utf8').trim().split('\n');
+  const first = points.indexOf('journal-before:note:containers#1');
+  assert.ok(first >= 0);
+  return points.slice(first).filter((point) => !point.startsWith('deliver'));
+}
+
+/** Between the end of quiesce and the beginning of redeploy nothing may run, whoever starts the engine. */
+function mayRun(points: readonly string[], point: string): boolean {
+  const at = points.indexOf(point);
+  return at < points.indexOf('journal-before:done:quiesce#1') || at >= points.indexOf('journal-before:done:redeploy#1');
+}
+
+async function engineDies(points: readonly string[], point: string): Promise<void> {
+  await own.restart('SIGKILL');
+  const [container] = await own.engine.list();
+  if (!mayRun(points, point)) assert.equal(container?.active, false, `${point}: the engine started ${container?.name}`);
+}
+
+async function untilStopped(pid: number): Promise<void> {
+  const until = performance.now() + 60_000;
+  while (!/^State:\s+T/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))) {
+    assert.ok(performance.now() < until, 'the agent did not come to the point');
+    await delay(10);
+  }
+}
+
+test('whenever the engine dies and starts again, the application sees all of the old data or all of the new', async (t) => {
   const setUp = await stack.startAgent();
   const workload = await twoVolumes(stack, engine);
   await setUp.stop();
-  for (const { at, mayRun } of POINTS) {
-    const agent = await stack.startAgent({ REFLOAT_CRASH_AT: at });
-    await workload.restore(workload.version() === 'one' ? 'two' : 'one');
-    assert.equal((await agent.exited).signal, 'SIGKILL', at);
-    await own.restart('SIGKILL');
-    const [container] = await own.engine.list();
-    if (!mayRun) assert.equal(container?.active, false, `${at}: the engine started ${container?.name}`);
+  const points = await pointsOfRestore(workload);
+  const random = randomOf(seed);
+  const some = () =>
+    process.env['REFLOAT_EVERY_POINT'] === undefined ? random.shuffle(points).slice(0, SAMPLE) : points;
+  const [dying, living] = [some(), some()];
+  t.diagnostic(`seed ${seed}: ${dying.length} with the agent, ${living.length} without, of ${points.length} points`);
+  const other = () => (workload.version() === 'one' ? 'two' : 'one');
+  for (const point of dying) {
+    const agent = await stack.startAgent({ REFLOAT_CRASH_AT: point });
+    await workload.restore(other());
+    assert.equal((await agent.exited).signal, 'SIGKILL', point);
+    await engineDies(points, point);
     await workload.judge(await stack.agent(['recover']));
     const next = await stack.startAgent();
     await stack.settled(workload.id);
     await next.stop();
+  }
+  for (const point of living) {
+    const wanted = other();
+    const agent = await stack.startAgent({ REFLOAT_STOP_AT: point });
+    const id = await workload.restore(wanted);
+    await untilStopped(agent.pid);
+    await engineDies(points, point);
+    process.kill(agent.pid, 'SIGCONT');
+    const { state, error } = await stack.finished(id);
+    await agent.stop();
+    const now = await workload.judge(await stack.agent(['recover']));
+    assert.equal(now === wanted, state === 'succeeded', `${point}: told ${state} ${JSON.stringify(error)}`);
   }
   const [container] = await own.engine.list();
   assert.ok(container !== undefined);
@@ -60,7 +107,7 @@ test('an engine that starts before the agent starts no container on half-restore
     sums.second.add(starts[index + 1]?.sum ?? '');
     assert.equal(starts[index]?.sum, starts[index + 1]?.sum, 'both volumes hold the same version at every start');
   }
-  assert.ok(starts.length >= 2 * POINTS.length, `${starts.length / 2} starts`);
+  assert.ok(starts.length >= dying.length + living.length, `${starts.length / 2} starts`);
   // The empty volumes of the first start, and the two versions.
   assert.ok(sums.first.size <= 3, `${sums.first.size} different contents were seen`);
 });

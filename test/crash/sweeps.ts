@@ -53,4 +53,28 @@ export const SWEEPS: readonly SweepEntry[] = [
     caseMs: 1_200_000,
     load: async () => (await import('./mutants.ts')).mutants,
   },
+  {
+    name: 'engine',
+    what: 'the real engine restarts, hangs, hangs up or answers with an error, at each of the calls made to it',
+    full: 300,
+    sample: 4,
+    caseMs: 300_000,
+    load: async () => (await import('../fault/engine.ts')).engine,
+  },
+  {
+    name: 'database',
+    what: 'Postgres is killed, restarted, cut off, half open or slow, from any statement and any record on',
+    full: 300,
+    sample: 4,
+    caseMs: 300_000,
+    load: async () => (await import('../fault/database.ts')).database,
+  },
+  {
+    name: 'claims',
+    what: 'up to 50 claimers on 10,000 intents; holders stopped beyond their lease; cancels racing the commit point; clock jumps',
+    full: 2000,
+    sample: 40,
+    caseMs: 600_000,
+    load: async () => (await import('../fault/claims.ts')).claims,
+  },
 ];

@@ -40,7 +40,7 @@ export interface TestHost {
   ended(id: string, ms?: number): Promise<IntentRow>;
 }
 
-export async function enrolledHost(database: TestDatabase): Promise<TestHost> {
+export async function enrolledHost(database: Pick<TestDatabase, 'sql' | 'db' | 'urlAs'>): Promise<TestHost> {
   const { sql, db } = database;
   const hostId = newId();
   await sql`insert into hosts (id, name) values (${hostId}, ${`h-${hostId.slice(-12)}`})`;

@@ -6,8 +6,12 @@ import { toRefloatError } from '../../../db/errors.ts';
 import { finishRedeploy } from '../../deploy/redeploy.ts';
 import type { RestoreFacts } from '../facts.ts';
 import { markReleased } from '../hold.ts';
+import { withRetries } from '../run-saga.ts';
 import type { Step } from '../saga.ts';
 import { redeployInput } from './redeploy.ts';
+
+/** An engine that fails in passing is no reason to leave containers behind. */
+const TRIES = 4;
 
 export const cleanup: Step<RestoreFacts, 'cleanup'> = {
   name: 'cleanup',
@@ -16,7 +20,8 @@ export const cleanup: Step<RestoreFacts, 'cleanup'> = {
   async act(context) {
     const { deps, intent, lock, fact, factOrNull } = context;
     // Whatever comes of the containers, the previous trees must be in the result: nothing else knows of them.
-    await finishRedeploy(deps, lock, redeployInput(context)).catch((thrown: unknown) => {
+    const finish = () => finishRedeploy(deps, lock, redeployInput(context));
+    await withRetries(finish, context.signal, TRIES).catch((thrown: unknown) => {
       context.warn(`the replaced containers stay until the agent starts again: ${toRefloatError(thrown).message}`);
     });
     const { targets, adoptedFrom } = fact('preflight');

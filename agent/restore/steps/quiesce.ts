@@ -4,13 +4,21 @@
  * Undo puts the policies back and starts what ran.
  */
 import { findOutsiders } from '../../deploy/outsiders.ts';
-import { record, recordContainers, resume, quiesce as stopContainers } from '../../deploy/quiesce.ts';
+import {
+  disableRestarts,
+  record,
+  recordContainers,
+  resume,
+  stopAll as stopContainers,
+  quiesce as stopForCertain,
+} from '../../deploy/quiesce.ts';
 import type { QuiescedContainer } from '../../deploy/types.ts';
 import type { RestoreFacts } from '../facts.ts';
 import type { Step, StepContext } from '../saga.ts';
 
 export const quiesce: Step<RestoreFacts, 'quiesce'> = {
   name: 'quiesce',
+  downtime: 'begins',
 
   async act(context) {
     const { deps, intent, fact, factOrNull, note } = context;
@@ -19,11 +27,13 @@ export const quiesce: Step<RestoreFacts, 'quiesce'> = {
     if (factOrNull('containers') === null) {
       note('containers', await recordContainers(deps.engine, intent.workload.id, fact('preflight').adoptedIds));
     }
+    const all = [...fact('containers'), ...fact('others')];
+    await disableRestarts(deps.engine, all);
     if (factOrNull('stopping') === null) note('stopping', deps.now().toISOString());
-    await stopAll(context);
-    return {
-      stopped: [...fact('containers'), ...fact('others')].filter(({ active }) => active).map(({ name }) => name),
-    };
+    context.control.prepareCommit();
+    // That they are stopped is looked at by swap, together with whoever else may run: the workload is down meanwhile.
+    await stopContainers(deps.engine, all, intent.workload.config.stopTimeoutSeconds);
+    return { stopped: all.filter(({ active }) => active).map(({ name }) => name) };
   },
 
   async undo({ deps, factOrNull, warn }) {
@@ -35,7 +45,7 @@ export const quiesce: Step<RestoreFacts, 'quiesce'> = {
 /** Stops everything that was recorded; again after a crash, when somebody may have started one of them. */
 export async function stopAll({ deps, intent, fact }: StepContext<RestoreFacts>): Promise<void> {
   const all = [...fact('containers'), ...fact('others')];
-  await stopContainers(deps.engine, all, intent.workload.config.stopTimeoutSeconds);
+  await stopForCertain(deps.engine, all, intent.workload.config.stopTimeoutSeconds);
 }
 
 async function recordOthers({ deps, intent, fact }: StepContext<RestoreFacts>): Promise<QuiescedContainer[]> {

@@ -1,23 +1,29 @@
 /**
  * Redeploy: the workload runs again on the image that it ran before. Here the downtime ends.
- * Input: the containers as recorded and the pinned image. Undo stops what it started and brings back what it replaced.
+ * Input: the containers as recorded, the pinned image, and the exchanges, which are durable before a restart policy is back.
+ * Undo stops what it started and brings back what it replaced.
  */
-
+import { allToTheEnd } from '../../deploy/container-error.ts';
 import { resume } from '../../deploy/quiesce.ts';
 import { redeploy as startAgain, undoRedeploy } from '../../deploy/redeploy.ts';
 import type { RedeployInput } from '../../deploy/types.ts';
+import { syncExchanges } from '../exchange.ts';
 import type { RestoreFacts } from '../facts.ts';
 import type { Step, StepContext } from '../saga.ts';
 import { stopAll } from './quiesce.ts';
 
 export const redeploy: Step<RestoreFacts, 'redeploy'> = {
   name: 'redeploy',
+  downtime: 'ends',
 
   async act(context) {
     const { deps, lock, fact } = context;
-    const [started] = await Promise.all([
-      startAgain(deps, lock, redeployInput(context)),
-      resume(deps.engine, fact('others')),
+    // To the end: what is still being started must not come up beside the unwinding.
+    const durable = syncExchanges(fact('exchanges'));
+    const [started] = await allToTheEnd([
+      startAgain(deps, lock, redeployInput(context), durable),
+      resume(deps.engine, fact('others'), durable),
+      durable,
     ]);
     return { ...started, downtimeMs: deps.now().getTime() - Date.parse(fact('stopping')) };
   },

@@ -2,12 +2,15 @@
  * Swap: the new trees become live. Input: the staged targets and stopped containers.
  *
  * The commit point of a restore is the durable record `commit`: a crash before it unwinds, a crash after it finishes the
- * exchange. The inodes of both sides are durable before that, so what happened to each volume can always be told.
+ * exchange. The inodes of both sides are durable with that, so what happened to each volume can always be told. The exchange
+ * itself is made durable by redeploy, right before the containers start.
  */
 import { dirname } from 'node:path';
 import { RefloatError } from '../../../db/errors.ts';
-import { findOutsiders } from '../../deploy/outsiders.ts';
-import { identify, makeDirectoriesDurably, makeDirectoryDurably, removeEmptyDirectory } from '../../fs/durable.ts';
+import { allToTheEnd } from '../../deploy/container-error.ts';
+import { outsidersAmong } from '../../deploy/outsiders.ts';
+import { assertStopped } from '../../deploy/quiesce.ts';
+import { identify, makeDirectoriesDurably, removeEmptyDirectory } from '../../fs/durable.ts';
 import { keepingMetadata } from '../../fs/root-metadata.ts';
 import { crashPoint } from '../crash-point.ts';
 import { exchangeBack, exchangeForward, planExchange, probeExchange, undecidable } from '../exchange.ts';
@@ -19,21 +22,24 @@ import { stopAll } from './quiesce.ts';
 export const swap: Step<RestoreFacts, 'swap'> = {
   name: 'swap',
   undoMoves: 'data',
+  beginsWithCommit: true,
+  settledBy: 'redeploy',
+  downtime: 'within',
 
   async act(context) {
     const { targets } = context.fact('preflight');
     if (context.committed()) {
       // After a crash in the middle somebody may have started a container meanwhile.
-      await stopAll(context);
+      if (context.fact('exchanges').some((exchange) => probeExchange(exchange) !== 'after')) await stopAll(context);
     } else {
-      if (context.factOrNull('exchanges') === null) {
-        for (const target of targets) await standIn(context, target);
-        context.note('exchanges', targets.filter(({ within }) => within === null).map(plan));
-      }
-      // At once: the workload is down meanwhile.
-      await Promise.all([context.control.confirmCommit(), refuseOutsiders(context)]);
+      for (const target of targets) await standIn(context, target);
+      // At once, and with one sync: the workload is down meanwhile.
+      await allToTheEnd([context.control.confirmCommit(), refuseActive(context)]);
       context.signal.throwIfAborted();
-      context.commit();
+      context.commit({
+        notes: { exchanges: targets.filter(({ within }) => within === null).map(plan) },
+        begins: 'redeploy',
+      });
     }
     for (const exchange of context.fact('exchanges')) {
       crashPoint(`swap-before:${exchange.volume}`);
@@ -64,17 +70,12 @@ export const swap: Step<RestoreFacts, 'swap'> = {
   },
 };
 
-/** Where there was no live directory, an empty one stands in for it; so the state before can be held and undone like any other. */
-async function standIn(
-  { factOrNull, note }: StepContext<RestoreFacts>,
-  { live, existed, within }: Target,
-): Promise<void> {
+/**
+ * Where there was no live directory, an empty one stands in for it; so the state before can be held and undone like any other.
+ * What is made is remembered first, and in a tree that is the user's it does not show in the times of what was there.
+ */
+async function standIn({ factOrNull, note }: StepContext<RestoreFacts>, { live, existed }: Target): Promise<void> {
   if (existed) return;
-  if (within === null) {
-    makeDirectoryDurably(live);
-    return;
-  }
-  // In a tree that is the user's: what is made there is remembered, and does not show in the times of what was there.
   const missing: string[] = [];
   for (let path = live; identify(path) === null; path = dirname(path)) missing.unshift(path);
   const [first] = missing;
@@ -103,10 +104,23 @@ function plan(target: Target): Exchange {
   );
 }
 
-/** A container that began to use the paths since preflight (a restart policy, another tool) would run on half the data. */
-async function refuseOutsiders({ deps, fact }: StepContext<RestoreFacts>): Promise<void> {
+/**
+ * What was stopped runs no more, and a container that began to use the paths since preflight (a restart policy, another tool)
+ * would run on half the data.
+ */
+async function refuseActive({ deps, fact }: StepContext<RestoreFacts>): Promise<void> {
+  const active = await deps.engine.activeMounts();
+  const stopped = new Set([...fact('containers'), ...fact('others')].map(({ id }) => id));
+  // Docker's list may lag a moment behind a stop; what it says of the container itself does not.
+  await assertStopped(
+    deps.engine,
+    active.filter(({ id }) => stopped.has(id)),
+  );
   const live = fact('preflight').targets.map((target) => target.live);
-  const [outsider] = await findOutsiders(deps.engine, null, live);
+  const [outsider] = outsidersAmong(
+    active.filter(({ id }) => !stopped.has(id)),
+    live,
+  );
   if (outsider === undefined) return;
   const { message, hint, details } = sharedWith(outsider);
   throw new RefloatError('OUTSIDER', message, { hint, ...(details === undefined ? {} : { details }) });

@@ -1,0 +1,156 @@
+/** The runner's own rules, on a table of two steps: what is durable when, and what a recovery runs again. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, truncateSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import type { IntentControl } from '../../../agent/claim/intent-control.ts';
+import { WorkloadLocks } from '../../../agent/deploy/workload-lock.ts';
+import type { AgentDeps } from '../../../agent/deps.ts';
+import { Journal } from '../../../agent/restore/journal.ts';
+import { reduceJournal } from '../../../agent/restore/journal-state.ts';
+import { rollForward, type SagaRun, unwind } from '../../../agent/restore/run-saga.ts';
+import type { Saga } from '../../../agent/restore/saga.ts';
+import { RefloatError } from '../../../db/errors.ts';
+import { claimedIntent } from '../../helpers/intent.ts';
+
+interface Facts {
+  exchange: { readonly inodes: string };
+  start: Record<string, never>;
+  plan: { readonly inodes: string };
+}
+
+const directory = mkdtempSync(join(tmpdir(), 'refloat-saga-'));
+after(() => rmSync(directory, { recursive: true, force: true }));
+
+const CONTROL: IntentControl = {
+  signal: new AbortController().signal,
+  emit: () => undefined,
+  progress: () => undefined,
+  prepareCommit: () => undefined,
+  confirmCommit: async () => undefined,
+};
+
+let count = 0;
+/** Runs `work` with a saga under a journal of its own; `acts` and `undos` are told by name. */
+async function withSaga(
+  failing: string | null,
+  work: (run: SagaRun<Facts>, did: string[]) => Promise<void>,
+): Promise<void> {
+  const did: string[] = [];
+  const saga: Saga<Facts> = {
+    steps: [
+      {
+        name: 'exchange',
+        beginsWithCommit: true,
+        settledBy: 'start',
+        async act(context) {
+          did.push('exchange');
+          if (!context.committed()) context.commit({ notes: { plan: { inodes: '1 2' } }, begins: 'start' });
+          return { inodes: context.fact('plan').inodes };
+        },
+        async undo() {
+          did.push('undo exchange');
+        },
+      },
+      {
+        name: 'start',
+        async act() {
+          did.push('start');
+          if (failing === 'start') throw new RefloatError('CONTAINER_FAILED', 'no', { hint: 'h', disposition: 'fail' });
+          return {};
+        },
+        async undo() {
+          did.push('undo start');
+        },
+      },
+    ],
+    result: () => ({}),
+  };
+  const intent = claimedIntent();
+  count += 1;
+  const path = join(directory, `${count}.jsonl`);
+  const deps = { now: () => new Date() } as AgentDeps;
+  await new WorkloadLocks().withWorkloadLock(intent.workload.id, async (lock) => {
+    const journal = Journal.create(path, intent, deps.now);
+    try {
+      await work({ saga, journal, deps, lock, control: CONTROL }, did);
+    } finally {
+      journal.close();
+    }
+  });
+}
+
+/** Bytes of the first records of a journal. */
+function lengthOf(journal: Journal, records: number): number {
+  const lines = readFileSync(journal.path, 'utf8').split('\n').slice(0, records);
+  return Buffer.byteLength(lines.map((line) => `${line}\n`).join(''));
+}
+
+const types = (journal: Journal): string[] =>
+  journal.records.map((record) => ('step' in record ? `${record.type} ${record.step}` : record.type));
+
+test('what is given with the commit stands before it, and the next step counts as begun', async () => {
+  await withSaga(null, async (run) => {
+    const outcome = await rollForward(run);
+    assert.equal(outcome.state, 'succeeded');
+    const commit = types(run.journal).indexOf('commit');
+    assert.deepEqual(types(run.journal).slice(0, commit), ['begin', 'started exchange', 'note', 'started start']);
+    assert.equal(types(run.journal).filter((type) => type === 'started start').length, 1);
+  });
+});
+
+test('a step that a later one settles is run again by a recovery until that one has ended', async () => {
+  await withSaga(null, async (run, did) => {
+    await rollForward(run);
+    const { path, intentId, records } = run.journal;
+    const cutBehind = (type: string): Journal => {
+      const kept = records.slice(0, types(run.journal).indexOf(type) + 1);
+      // Every record is one line, and its length is known from what was written.
+      truncateSync(path, lengthOf(run.journal, kept.length));
+      return Journal.open(path, intentId, run.deps.now);
+    };
+    for (const [type, again] of [
+      ['done start', []],
+      ['done exchange', ['exchange', 'start']],
+    ] as const) {
+      const journal = cutBehind(type);
+      did.length = 0;
+      assert.equal((await rollForward({ ...run, journal })).state, 'succeeded');
+      assert.deepEqual(did, again, `behind "${type}"`);
+      const timings = reduceJournal(journal.records)?.timings.map(({ name }) => name);
+      assert.deepEqual(timings, ['exchange', 'start'], 'each step is told once');
+      journal.close();
+    }
+  });
+});
+
+test('a failure behind the commit takes back what began with it, newest first', async () => {
+  await withSaga('start', async (run, did) => {
+    assert.equal((await rollForward(run)).state, 'rolled_back');
+    assert.deepEqual(did, ['exchange', 'start', 'undo start', 'undo exchange']);
+  });
+});
+
+test('an undo that fails in passing is tried again; one that fails for good is stuck', async () => {
+  for (const [times, state] of [
+    [2, 'failed'],
+    [99, 'stuck'],
+  ] as const) {
+    await withSaga(null, async (run) => {
+      let failures = 0;
+      const steps = run.saga.steps.map((step) => ({
+        ...step,
+        async undo() {
+          failures += 1;
+          if (failures <= times) throw new RefloatError('ENGINE_FAILED', 'a 500', { hint: 'h', disposition: 'fail' });
+        },
+      }));
+      const saga = { ...run.saga, steps: steps.slice(0, 1) };
+      run.journal.append({ type: 'started', step: 'exchange' });
+      const reason = new RefloatError('INTERRUPTED', 'i', { hint: 'h', disposition: 'fail' });
+      const outcome = await unwind({ ...run, saga }, reason);
+      assert.equal(outcome.state === 'stuck', state === 'stuck', `${times} failures: ${outcome.state}`);
+    });
+  }
+});
