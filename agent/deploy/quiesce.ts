@@ -107,33 +107,22 @@ export async function disableRestarts(engine: Engine, records: readonly Quiesced
 /**
  * Brings the recorded containers back: restart policies as they were, and what was active runs again (what was paused is
  * paused again).
- * @param durable what they run on survives a power cut once this resolves; before that Docker must not start them by itself
  * @returns the names of those that are not there any more; nobody can bring them back
  * @throws RefloatError `CONTAINER_FAILED` and the engine's codes, after having tried all of them
  */
-export async function resume(
-  engine: Engine,
-  records: readonly QuiescedContainer[],
-  durable: Promise<void> = NOTHING,
-): Promise<{ gone: string[] }> {
+export async function resume(engine: Engine, records: readonly QuiescedContainer[]): Promise<{ gone: string[] }> {
   const living = records.filter((container) => container.state !== 'dead');
-  const back = await allToTheEnd(living.map((container) => resumeOne(engine, container, durable)));
+  const back = await allToTheEnd(living.map((container) => resumeOne(engine, container)));
   return { gone: living.filter((_, index) => back[index] === false).map((container) => container.name) };
 }
 
 type Resumable = Pick<QuiescedContainer, 'id' | 'name' | 'state' | 'active' | 'restartPolicy'>;
 
-const NOTHING = Promise.resolve();
-
-/** False when the container is not there any more. @param durable as of `resume` */
-export async function resumeOne(
-  engine: Engine,
-  container: Resumable,
-  durable: Promise<void> = NOTHING,
-): Promise<boolean> {
+/** False when the container is not there any more. */
+export async function resumeOne(engine: Engine, container: Resumable): Promise<boolean> {
   const work = container.active
-    ? start(engine, container, durable)
-    : durable.then(() => engine.setRestartPolicy(container.id, container.restartPolicy));
+    ? start(engine, container)
+    : engine.setRestartPolicy(container.id, container.restartPolicy);
   return (
     (await aboutUnlessGone(
       engine,
@@ -143,14 +132,13 @@ export async function resumeOne(
   );
 }
 
-async function start(engine: Engine, container: Resumable, durable: Promise<void>): Promise<void> {
+async function start(engine: Engine, container: Resumable): Promise<void> {
   // Docker does not start a paused container; it is paused when an earlier run came this far.
   const isBack = container.state === 'paused' && (await engine.inspect(container.id))?.state === 'paused';
   // The policy after the start: setting it takes Docker's lock of the container, and with it some of the downtime.
   try {
     if (!isBack) await engine.start(container.id);
   } finally {
-    await durable;
     await engine.setRestartPolicy(container.id, container.restartPolicy);
   }
   if (container.state === 'paused') {

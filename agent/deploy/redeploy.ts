@@ -25,23 +25,16 @@ import type { WorkloadLock } from './workload-lock.ts';
 export type RedeployDeps = Pick<AgentDeps, 'engine'>;
 
 /**
- * @param durable the data survives a power cut once this resolves; before that no container has a restart policy
- * @throws RefloatError `CONTAINER_FAILED` (one does not start, or its name is taken), `IMAGE_GONE`, `ADOPTED_INCOMPLETE`,
- *   the engine's codes, and what `durable` rejects with
+ * @throws RefloatError `CONTAINER_FAILED` (one does not start, or its name is taken), `IMAGE_GONE`, `ADOPTED_INCOMPLETE`, the engine's codes
  */
-export async function redeploy(
-  deps: RedeployDeps,
-  lock: WorkloadLock,
-  input: RedeployInput,
-  durable: Promise<void> = Promise.resolve(),
-): Promise<RedeployResult> {
+export async function redeploy(deps: RedeployDeps, lock: WorkloadLock, input: RedeployInput): Promise<RedeployResult> {
   lock.assertHeld(input.workload.id);
   const { engine } = deps;
   const { before } = input;
   const matches = before.every((one) => stillMatches(one, input.workload.config, input.imageId, input.hostPaths));
   // No container at all is no match either: the workload was removed, and comes back from its configuration.
   if (before.length > 0 && matches) {
-    const back = await allToTheEnd(before.map((container) => resumeOne(engine, container, durable)));
+    const back = await allToTheEnd(before.map((container) => resumeOne(engine, container)));
     if (back.every(Boolean)) {
       return {
         containers: before.map(({ id }) => id),
@@ -53,7 +46,6 @@ export async function redeploy(
     const gone = before.filter((_, index) => back[index] === false);
     return replaceGone(deps, input, gone);
   }
-  await durable;
   return recreate(deps, input);
 }
 

@@ -3,7 +3,8 @@
  * point and cannot be renamed, their entries do, one by one, and the metadata of the two roots.
  *
  * Guarantees: repeated after a crash at any moment, forwards or back, it ends with all of the volume new or all of it old;
- * durably once `syncExchanges` has resolved, or `exchangeBack` returned. What is neither the old nor the new inode is left alone, and the error says what was found.
+ * durably once `syncExchanges` or `exchangeBack` returned. What is neither the old nor the new inode is left alone, and the
+ * error says what was found.
  */
 import { readdirSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -66,7 +67,7 @@ export function exchangeForward(exchange: Exchange): void {
 }
 
 /** Makes what `exchangeForward` did durable, each directory once. @throws RefloatError `FSYNC_FAILED` */
-export async function syncExchanges(exchanges: readonly Exchange[]): Promise<void> {
+export function syncExchanges(exchanges: readonly Exchange[]): void {
   for (const directory of new Set(exchanges.flatMap(touched))) syncDirectory(directory);
 }
 

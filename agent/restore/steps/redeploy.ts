@@ -1,6 +1,6 @@
 /**
  * Redeploy: the workload runs again on the image that it ran before. Here the downtime ends.
- * Input: the containers as recorded, the pinned image, and the exchanges, which are durable before a restart policy is back.
+ * Input: the containers as recorded, the pinned image, and the exchanges, which are durable before anything starts.
  * Undo stops what it started and brings back what it replaced.
  */
 import { allToTheEnd } from '../../deploy/container-error.ts';
@@ -18,12 +18,11 @@ export const redeploy: Step<RestoreFacts, 'redeploy'> = {
 
   async act(context) {
     const { deps, lock, fact } = context;
+    syncExchanges(fact('exchanges'));
     // To the end: what is still being started must not come up beside the unwinding.
-    const durable = syncExchanges(fact('exchanges'));
     const [started] = await allToTheEnd([
-      startAgain(deps, lock, redeployInput(context), durable),
-      resume(deps.engine, fact('others'), durable),
-      durable,
+      startAgain(deps, lock, redeployInput(context)),
+      resume(deps.engine, fact('others')),
     ]);
     return { ...started, downtimeMs: deps.now().getTime() - Date.parse(fact('stopping')) };
   },
