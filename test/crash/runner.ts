@@ -48,8 +48,13 @@ export async function runSweep(entry: SweepEntry, options: RunOptions): Promise<
   const wanted = options.onlyCase === undefined ? (options.count ?? entry.full) : 1;
   const tally = new Tally(entry.name, wanted, options.say);
   const many = options.onlyCase === undefined ? Math.min(options.slots, entry.slots ?? options.slots) : 1;
+  const opened: SlotProcess[] = [];
   try {
-    const open = (index: number) => SlotProcess.open(entry.name, index, options.seed, join(scratch, String(index)));
+    const open = async (index: number): Promise<SlotProcess> => {
+      const slot = await SlotProcess.open(entry.name, index, options.seed, join(scratch, String(index)));
+      opened.push(slot);
+      return slot;
+    };
     const first = await open(0);
     const names = options.onlyCase === undefined ? [...(await first.cases(wanted))] : [options.onlyCase];
     const slots = await Promise.all(Array.from({ length: many }, (_, index) => (index === 0 ? first : open(index))));
@@ -69,6 +74,8 @@ export async function runSweep(entry: SweepEntry, options: RunOptions): Promise<
       }),
     );
   } finally {
+    // One that could not be closed, or whose neighbour could not, would keep this process from ending.
+    for (const slot of opened) slot.kill();
     rmSync(scratch, { recursive: true, force: true });
   }
   return tally.summary((performance.now() - began) / 1000);
