@@ -144,6 +144,7 @@ const ASKS: Readonly<Record<string, () => Promise<Ask>>> = {
   'POST /api/hosts/:id/enrollment': async () => ({ path: `/api/hosts/${hostId}/enrollment` }),
   'POST /api/enroll': body({ token: 'nonsense' }),
   'POST /api/workloads': () => Promise.resolve({ body: config(`w-${randomUUID()}`) }),
+  'POST /api/workloads/adopt': () => Promise.resolve({ body: { container: 'no-such-container' } }),
   'GET /api/workloads/:id': async () => ({ path: `/api/workloads/${(await restorable()).workload.id}` }),
   'PUT /api/workloads/:id': async () => {
     const { workload } = await restorable();

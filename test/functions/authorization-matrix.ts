@@ -60,6 +60,7 @@ export const EXPECTED: Readonly<Record<string, Expected>> = {
   'POST /api/enroll':                               open(401),
   'GET /api/workloads':                             row('workloads:read',    '401 401 401 401 200 200 200 200 200 403 200 401 401 200 403'),
   'POST /api/workloads':                            row('workloads:write',   '401 401 401 401 403 403 201 201 201 403 403 401 401 201 403'),
+  'POST /api/workloads/adopt':                      row('workloads:write',   '401 401 401 401 403 403 404 404 404 403 403 401 401 404 403'),
   'GET /api/workloads/:id':                         row('workloads:read',    '401 401 401 401 200 200 200 200 200 403 403 401 401 200 403'),
   'PUT /api/workloads/:id':                         row('workloads:write',   '401 401 401 401 403 403 200 200 200 403 403 401 401 200 403'),
   'POST /api/workloads/:id/deploy':                 row('workloads:deploy',  '401 401 401 401 403 202 202 202 202 403 403 401 401 202 403'),
