@@ -35,7 +35,8 @@ let elsewhere: string;
 const hostLogins: Partial<Record<Who, string>> = {};
 
 before(async () => {
-  plane = await startNodeControlPlane(await testDatabase());
+  // All principals ask from one address.
+  plane = await startNodeControlPlane(await testDatabase(), { REFLOAT_RATE_LIMITS: 'sign-in=100000:100000' });
   admin = (await mint(plane)).jwt;
   hostId = await addHost(plane);
   elsewhere = (await addWorkload(plane, hostId)).id;
@@ -177,7 +178,7 @@ const ASKS: Readonly<Record<string, () => Promise<Ask>>> = {
   'POST /api/intents/:id/cancel': async () => ({ path: `/api/intents/${(await intentOf('restore')).id}/cancel` }),
   'POST /api/tokens': body({ scopes: ['tokens:write'], ttlSeconds: 60 }),
   'DELETE /api/tokens/:jti': async () => ({ path: `/api/tokens/${(await mint(plane)).jti}` }),
-  'POST /api/session': body({ token: 'nonsense' }),
+  'POST /api/session': () => Promise.resolve({ body: { token: randomUUID() } }),
   'POST /api/session/oidc': body({ returnTo: '/' }),
   'POST /api/session/proof/oidc': body({ returnTo: '/' }),
   'DELETE /api/sessions/:id': () => Promise.resolve({ path: `/api/sessions/${newId()}` }),
