@@ -1,10 +1,9 @@
 /**
  * What has to be done now and then, on Workers by the cron trigger, on Node by a timer.
  *
- * Guarantees: however many handlers begin at once, one does it and the others leave at once; what one part cannot do keeps no
- * other part from being done; running it again changes nothing.
+ * Guarantees: however many handlers do it at once, each row is handled once; what one part cannot do keeps no other part from
+ * being done; rows that a host holds locked wait for a later round; running it again changes nothing.
  */
-import { sql } from 'drizzle-orm';
 import type { Db, Queryable } from '../db/client.ts';
 import { toRefloatError } from '../db/errors.ts';
 import { endUndoWindows } from '../db/queries/end-undo-windows.ts';
@@ -16,9 +15,6 @@ import type { AppDeps } from './deps.ts';
 
 /** Also in wrangler.toml. */
 export const HOUSEKEEPING_CRON = '*/5 * * * *';
-
-/** Key of the advisory lock, the same in every process. */
-const LOCK = 7236428101;
 
 export interface Housekeeping {
   /** Rows removed, by table. */
@@ -33,25 +29,25 @@ export interface Housekeeping {
 export async function keepHouse(db: Db, log: AppDeps['log']): Promise<Housekeeping> {
   const removed: Partial<Record<PrunedTable, number>> = {};
   const failed: string[] = [];
-  const alone = async <T>(part: string, work: (tx: Queryable) => Promise<T>): Promise<T | undefined> => {
+  const attempt = async <T>(part: string, work: (tx: Queryable) => Promise<T>): Promise<T | undefined> => {
     try {
-      return await db.transaction(async (tx) => ((await takeTurn(tx)) ? work(tx) : undefined));
+      return await db.transaction(work);
     } catch (error) {
       failed.push(part);
       log('error', 'housekeeping failed in part', { part, code: toRefloatError(error).code });
       return undefined;
     }
   };
-  for (const table of PRUNED_TABLES) removed[table] = (await alone(table, (tx) => prune(tx, table))) ?? 0;
-  const alarms = (await alone('leases', raiseLeaseAlarms)) ?? [];
+  for (const table of PRUNED_TABLES) removed[table] = (await attempt(table, (tx) => prune(tx, table))) ?? 0;
+  const alarms = (await attempt('leases', raiseLeaseAlarms)) ?? [];
   for (const alarm of alarms)
     log(
       'warn',
       'a lease has run out: the agent of this host does not answer; nobody else takes the intent over',
       alarm,
     );
-  const ended = (await alone('undo windows', endAndAudit)) ?? [];
-  const auditHead = (await alone('audit head', readAuditHead)) ?? null;
+  const ended = (await attempt('undo windows', endAndAudit)) ?? [];
+  const auditHead = (await attempt('audit head', readAuditHead)) ?? null;
   // In the log, so that the log proves later what the audit's end was.
   log('info', 'housekeeping', {
     removed,
@@ -61,11 +57,6 @@ export async function keepHouse(db: Db, log: AppDeps['log']): Promise<Housekeepi
     failed,
   });
   return { removed, leaseAlarms: alarms.length, undoWindowsEnded: ended.length, auditHead, failed };
-}
-
-async function takeTurn(db: Queryable): Promise<boolean> {
-  const [row] = await db.execute<{ mine: boolean }>(sql`select pg_try_advisory_xact_lock(${LOCK}) as mine`);
-  return row?.mine === true;
 }
 
 async function endAndAudit(db: Queryable): Promise<string[]> {

@@ -11,13 +11,17 @@ export interface LeaseAlarm extends Record<string, unknown> {
 /**
  * Intents whose lease has run out a minute ago and more, each lease once, with an audit row. Nothing else about them changes: an
  * expired lease is an alarm, never a hand-over, since only its host knows what was done there.
+ * Rows that somebody holds locked are left for later.
  */
 export async function raiseLeaseAlarms(db: Queryable): Promise<LeaseAlarm[]> {
   return db.execute<LeaseAlarm>(sql`
     with late as (
       update intents set lease_alarm_epoch = lease_epoch
-      where state in ('claimed', 'running') and lease_until < now() - interval '1 minute'
-        and lease_alarm_epoch is distinct from lease_epoch
+      where id in (
+        select id from intents
+        where state in ('claimed', 'running') and lease_until < now() - interval '1 minute'
+          and lease_alarm_epoch is distinct from lease_epoch
+        for update skip locked)
       returning id, host_id, workload_id, kind, lease_epoch, lease_until
     ), audited as (
       insert into audit (actor, action, target, outcome, code, details)

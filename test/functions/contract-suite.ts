@@ -371,10 +371,12 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
         ['GET', w, 'workloads:read'],
         ['PUT', w, 'workloads:write'],
         ['POST', '/api/workloads', 'workloads:write'],
+        ['POST', '/api/workloads/adopt', 'workloads:write'],
         ['POST', `${w}/deploy`, 'workloads:deploy'],
         ['GET', `${w}/snapshots`, 'snapshots:read'],
         ['GET', s, 'snapshots:read'],
         ['POST', `${w}/snapshots`, 'snapshots:capture'],
+        ['POST', `${w}/imports`, 'snapshots:capture'],
         ['DELETE', s, 'snapshots:delete'],
         ['POST', `${s}/plan`, 'snapshots:read'],
         ['POST', `${s}/verify`, 'snapshots:read'],
@@ -390,6 +392,10 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
         ['GET', '/api/issuers', 'tokens:write'],
         ['POST', '/api/issuers', 'tokens:write'],
         ['DELETE', `/api/issuers/${UNKNOWN}`, 'tokens:write'],
+        ['GET', '/api/people', 'people:write'],
+        ['POST', '/api/people', 'people:write'],
+        ['PUT', `/api/people/${UNKNOWN}`, 'people:write'],
+        ['POST', `/api/people/${UNKNOWN}/link`, 'people:write'],
         ['GET', '/api/audit', 'audit:read'],
       ];
       const described = await call(plane, 'GET', '/openapi.json');

@@ -111,7 +111,16 @@ test('a snapshot whose undo window is over can be deleted, and the audit says so
   const workload = await addWorkload(plane, await addHost(plane));
   const over = await addSnapshot(plane, workload, { kind: 'pre-restore', protectedUntil: ago(1) });
   const held = await addSnapshot(plane, workload, { kind: 'pre-restore', protectedUntil: ago(-1) });
-  assert.equal((await keepHouse(database.db, silent)).undoWindowsEnded, 1);
+  await database.sql.begin(async (holder) => {
+    await holder`select 1 from snapshots where id = ${over} for update`;
+    assert.equal(
+      (await keepHouse(database.db, silent)).undoWindowsEnded,
+      0,
+      'a locked row is left for later, not waited for',
+    );
+  });
+  const rounds = await Promise.all(Array.from({ length: 4 }, () => keepHouse(database.db, silent)));
+  assert.deepEqual(rounds.map((round) => round.undoWindowsEnded).sort(), [0, 0, 0, 1]);
   const until = async (id: string) =>
     (await database.db.select().from(snapshots).where(eq(snapshots.id, id)))[0]?.protectedUntil;
   assert.equal(await until(over), null);

@@ -25,6 +25,7 @@ test('each kind of secret is found, alone and in the middle of a log line, and w
   for (const text of [
     'postgres://127.0.0.1:5432/x',
     'postgres://[login]@h/x',
+    'Set it to postgres://user:password@host:5432/database',
     '{"id":"d"}',
     'eyJ',
     '"d":"short"',

@@ -13,7 +13,11 @@ const DIRECTORY = process.env['REFLOAT_TEST_CANARIES'];
 
 const KINDS: readonly (readonly [string, RegExp])[] = [
   ['a token', /\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{20,}/],
-  ['a connection string with a password', /\bpostgres(?:ql)?:\/\/[^\s:/"'@[\]]+:[^\s@/"'[\]]{8,}@/],
+  // Not the one that hints show as a pattern.
+  [
+    'a connection string with a password',
+    /\bpostgres(?:ql)?:\/\/(?!user:password@host)[^\s:/"'@[\]]+:[^\s@/"'[\]]{8,}@/,
+  ],
   ['the private part of a key', /\\?"d\\?"\s*:\s*\\?"[\w-]{40,}/],
   ['a password verifier', /SCRAM-SHA-256\$\d+:[\w+/=]{16,}/],
   ['a private key', /-----BEGIN [A-Z ]*PRIVATE KEY-----/],

@@ -19,6 +19,8 @@ import { addWorkload, type ControlPlane, startNodeControlPlane } from './control
 import { testDatabase } from './postgres.ts';
 
 const POLL_MS = 20;
+/** So that a command that failed shows as itself, not as a test that never ends. */
+const CLAIM_WITHIN_MS = 60_000;
 
 class Hand {
   readonly #sql: AgentSql;
@@ -39,7 +41,9 @@ class Hand {
 
   /** Waits for the next intent of the host. */
   async claim(): Promise<HeldIntent> {
+    const deadline = Date.now() + CLAIM_WITHIN_MS;
     for (;;) {
+      if (Date.now() > deadline) throw new Error('there is still no intent to claim');
       const row = await claimIntent(this.#sql, this.#hostId, this.#instance);
       if (row !== null) {
         const held = new HeldIntent(
