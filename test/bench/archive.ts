@@ -11,8 +11,8 @@ import { parseArgs } from 'node:util';
 import { countsOf } from '../../agent/archive/tree-counts.ts';
 import type { Archiver, Expected } from '../../agent/archive/types.ts';
 import { mountLoop } from '../helpers/loop-fs.ts';
+import { createArchiver } from '../helpers/shipped-archiver.ts';
 import { makeDataSet, type SetName } from './archive-data.ts';
-import { shippedArchiver } from './shipped-archiver.ts';
 
 const GIB = 1024 ** 3;
 const REFERENCE = 'tar|zstd';
@@ -62,7 +62,7 @@ export async function main(args: readonly string[]): Promise<void> {
     },
   });
   const fs = mountLoop('ext4', 24 * GIB, { folder: existsSync('/var/tmp') ? '/var/tmp' : undefined, directIo: true });
-  const archiver = await shippedArchiver();
+  const archiver = createArchiver();
   const rows: Row[] = [];
   const phases: string[] = [];
   const memory: string[] = [];

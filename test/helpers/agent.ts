@@ -1,5 +1,5 @@
 /**
- * `refloat-agent` as people run it: a process of its own, from source.
+ * `refloat-agent` as people run it: a process of its own.
  *
  * Guarantees: what a test starts here has ended when the test file ends; one that does not drain in order fails the file.
  */
@@ -9,11 +9,10 @@ import { mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { keepLog } from './canary.ts';
+import { programOf } from './program.ts';
 
-const MAIN = fileURLToPath(new URL('../../agent/cli/main.ts', import.meta.url));
-const LOADER = import.meta.resolve('tsx');
+const PROGRAM = programOf('refloat-agent');
 
 export interface AgentPlace {
   readonly stateDir: string;
@@ -79,7 +78,7 @@ after(async () => {
 
 /** Starts any command of `refloat-agent`. */
 export function startAgentCommand(args: readonly string[], env: Readonly<Record<string, string>>): RunningAgent {
-  const child = spawn(process.execPath, ['--import', LOADER, MAIN, ...args], {
+  const child = spawn(process.execPath, [...PROGRAM, ...args], {
     env: { PATH: process.env['PATH'] ?? '', TMPDIR: tmpdir(), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

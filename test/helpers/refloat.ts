@@ -1,19 +1,14 @@
 /** `refloat` as a process of its own. Everything that a test starts is stopped when its file ends. */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { after } from 'node:test';
 import { keepLog, registerCanary } from './canary.ts';
+import { programOf } from './program.ts';
 
 const ROOT = path.join(import.meta.dirname, '../..');
-const BUNDLE = path.join(ROOT, 'dist/refloat.js');
-/** The run of all tests builds first, and tests what it built; a single file tests the source. */
-const PROGRAM =
-  process.env['REFLOAT_TEST_DATABASE_URL'] !== undefined && existsSync(BUNDLE)
-    ? [BUNDLE]
-    : ['--import', 'tsx', path.join(ROOT, 'functions/cli/main.ts')];
+const PROGRAM = programOf('refloat');
 const READY_TIMEOUT_MS = 120_000;
 
 export interface RefloatProcess {

@@ -4,12 +4,12 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { createArchiver } from '../../../agent/archive/archiver.ts';
 import { createSnapshot } from '../../../agent/snapshots/create-snapshot.ts';
 import { snapshotStore } from '../../../agent/snapshots/store.ts';
 import { newId } from '../../../db/ids.ts';
 import { mountLoop } from '../../helpers/loop-fs.ts';
 import { makeRichTree } from '../../helpers/rich-tree.ts';
+import { createArchiver } from '../../helpers/shipped-archiver.ts';
 import { compareTrees, snapshotTree } from '../../helpers/tree.ts';
 
 const fs = mountLoop('ext4', 512 * 1024 * 1024);

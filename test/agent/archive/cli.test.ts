@@ -19,12 +19,13 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setImmediate as immediate } from 'node:timers/promises';
 import { mountLoop } from '../../helpers/loop-fs.ts';
+import { programOf } from '../../helpers/program.ts';
 import { entry, tar } from '../../helpers/tar-builder.ts';
 import { compareTrees, snapshotTree } from '../../helpers/tree.ts';
 
 const base = mkdtempSync(join(tmpdir(), 'refloat-archive-cli-'));
 after(() => rmSync(base, { recursive: true, force: true }));
-const PROGRAM = join(import.meta.dirname, '../../../agent/cli/main.ts');
+const PROGRAM = programOf('refloat-agent');
 
 interface Answer {
   readonly status: number | null;
@@ -36,7 +37,7 @@ interface Answer {
 }
 
 function refloatAgent(...args: string[]): Answer {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['--import', 'tsx', PROGRAM, ...args, '--json'], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [...PROGRAM, ...args, '--json'], {
     encoding: 'utf8',
   });
   const last = stdout.trimEnd().split('\n').at(-1) ?? '';
@@ -159,7 +160,7 @@ for (const [verb, result] of [
     const archive = at(`big-${verb}.tar`);
     execFileSync('tar', ['-cf', archive, '-C', at(`big-${verb}`), '.']);
     const args = verb === 'pack' ? [at(`big-${verb}`), at(result)] : [archive, at(result)];
-    const child = spawn(process.execPath, ['--import', 'tsx', PROGRAM, verb, ...args, '--json'], {
+    const child = spawn(process.execPath, [...PROGRAM, verb, ...args, '--json'], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     let stdout = '';

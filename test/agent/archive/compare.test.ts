@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { createArchiver } from '../../../agent/archive/archiver.ts';
+import { createArchiver } from '../../helpers/shipped-archiver.ts';
 import { compareTrees, snapshotTree } from '../../helpers/tree.ts';
 
 const archiver = createArchiver();

@@ -6,11 +6,11 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import koffi from 'koffi';
-import { createArchiver } from '../../../agent/archive/archiver.ts';
 import type { CopySummary } from '../../../agent/archive/types.ts';
 import { canReflink } from '../../../agent/fs/reflink.ts';
 import { mountLoop } from '../../helpers/loop-fs.ts';
 import { makeRichTree } from '../../helpers/rich-tree.ts';
+import { createArchiver } from '../../helpers/shipped-archiver.ts';
 import { compareTrees, snapshotTree } from '../../helpers/tree.ts';
 
 const archiver = createArchiver();

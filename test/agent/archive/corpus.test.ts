@@ -4,10 +4,10 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { createArchiver } from '../../../agent/archive/archiver.ts';
 import type { Archiver, Policy } from '../../../agent/archive/types.ts';
 import { RefloatError } from '../../../db/errors.ts';
 import { type CorpusRow, compareWithCorpus, corpusFolder, readCorpus } from '../../helpers/corpus.ts';
+import { createArchiver } from '../../helpers/shipped-archiver.ts';
 import { compareTrees, snapshotTree } from '../../helpers/tree.ts';
 
 const walled = createArchiver();

@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
-import { createArchiver } from '../../../agent/archive/archiver.ts';
 import type { ExtractOptions } from '../../../agent/archive/types.ts';
 import { RefloatError } from '../../../db/errors.ts';
+import { createArchiver } from '../../helpers/shipped-archiver.ts';
 import { END, entry, long, pax, paxRecord, tar } from '../../helpers/tar-builder.ts';
 import { compareTrees, snapshotTree } from '../../helpers/tree.ts';
 

@@ -21,10 +21,10 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { createArchiver } from '../../../agent/archive/archiver.ts';
 import { packTree } from '../../../agent/archive/pack.ts';
 import { RefloatError } from '../../../db/errors.ts';
 import { mountLoop } from '../../helpers/loop-fs.ts';
+import { createArchiver } from '../../helpers/shipped-archiver.ts';
 import { compareTrees, snapshotTree } from '../../helpers/tree.ts';
 
 const archiver = createArchiver();

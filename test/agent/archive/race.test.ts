@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { setImmediate as immediate } from 'node:timers/promises';
-import { createArchiver } from '../../../agent/archive/archiver.ts';
+import { createArchiver } from '../../helpers/shipped-archiver.ts';
 import { entry, tar } from '../../helpers/tar-builder.ts';
 import { compareTrees, snapshotTree } from '../../helpers/tree.ts';
 

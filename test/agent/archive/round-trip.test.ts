@@ -4,7 +4,6 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { createArchiver } from '../../../agent/archive/archiver.ts';
 import { countsOf } from '../../../agent/archive/tree-counts.ts';
 import { createSnapshot } from '../../../agent/snapshots/create-snapshot.ts';
 import { limitsOf } from '../../../agent/snapshots/limits.ts';
@@ -13,6 +12,7 @@ import type { RefloatError } from '../../../db/errors.ts';
 import { newId } from '../../../db/ids.ts';
 import { mountLoop } from '../../helpers/loop-fs.ts';
 import { makeRichTree } from '../../helpers/rich-tree.ts';
+import { createArchiver } from '../../helpers/shipped-archiver.ts';
 import { compareTrees, type Property, snapshotTree } from '../../helpers/tree.ts';
 
 // bsdtar gives up on names that the locale cannot show.

@@ -6,9 +6,9 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after, test } from 'node:test';
-import { createArchiver } from '../../../agent/archive/archiver.ts';
 import { RefloatError } from '../../../db/errors.ts';
 import { corpusFolder, readCorpus } from '../../helpers/corpus.ts';
+import { createArchiver } from '../../helpers/shipped-archiver.ts';
 import { entry, tar } from '../../helpers/tar-builder.ts';
 
 const base = mkdtempSync(join(tmpdir(), 'refloat-wall-'));

@@ -16,7 +16,6 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { createArchiver } from '../../../agent/archive/archiver.ts';
 import { parseClaim } from '../../../agent/intents/parse-claim.ts';
 import { createSnapshot } from '../../../agent/snapshots/create-snapshot.ts';
 import { snapshotStore } from '../../../agent/snapshots/store.ts';
@@ -26,6 +25,7 @@ import { agentPlace, type RunningAgent, startAgent } from '../../helpers/agent.t
 import { testEngine } from '../../helpers/engine.ts';
 import { enrolledHost } from '../../helpers/host.ts';
 import { testDatabase } from '../../helpers/postgres.ts';
+import { createArchiver } from '../../helpers/shipped-archiver.ts';
 
 const docker = await testEngine();
 const database = await testDatabase();

@@ -5,10 +5,10 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { createArchiver } from '../../../agent/archive/archiver.ts';
 import { countsOf } from '../../../agent/archive/tree-counts.ts';
 import type { ArchiveSummary, TreeCounts } from '../../../agent/archive/types.ts';
 import { checkFidelity } from '../../../agent/restore/fidelity.ts';
+import { createArchiver } from '../../helpers/shipped-archiver.ts';
 
 const archiver = createArchiver();
 const base = mkdtempSync(join(tmpdir(), 'refloat-fidelity-'));

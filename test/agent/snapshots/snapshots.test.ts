@@ -15,13 +15,13 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { createArchiver } from '../../../agent/archive/archiver.ts';
 import { type CreateSnapshotOptions, createSnapshot } from '../../../agent/snapshots/create-snapshot.ts';
 import { deleteSnapshot } from '../../../agent/snapshots/delete-snapshot.ts';
 import { readManifestOf } from '../../../agent/snapshots/read-manifest.ts';
 import { listSnapshots, removeLeftovers, snapshotStore } from '../../../agent/snapshots/store.ts';
 import type { RefloatError } from '../../../db/errors.ts';
 import { newId } from '../../../db/ids.ts';
+import { createArchiver } from '../../helpers/shipped-archiver.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'rfsn-'));
 after(() => rmSync(root, { recursive: true, force: true }));

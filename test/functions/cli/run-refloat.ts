@@ -1,12 +1,9 @@
-/** `refloat` as a process of its own: what `npm run build` made, or the source where nothing was built (six times slower). */
+/** `refloat` as a process of its own, with nothing in its environment but what a test gives. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { after } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { programOf } from '../../helpers/program.ts';
 
-const BUILT = fileURLToPath(new URL('../../../dist/refloat.js', import.meta.url));
-const SOURCE = fileURLToPath(new URL('../../../functions/cli/main.ts', import.meta.url));
-const PROGRAM = existsSync(BUILT) ? [BUILT] : ['--import', import.meta.resolve('tsx'), SOURCE];
+const PROGRAM = programOf('refloat');
 
 export interface Ended {
   readonly code: number | null;

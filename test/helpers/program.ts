@@ -1,0 +1,13 @@
+/** The two programs as processes: the run of all tests builds first and tests what it built; a single file tests the source. */
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+
+const ROOT = path.join(import.meta.dirname, '../..');
+const SOURCES = { refloat: 'functions/cli/main.ts', 'refloat-agent': 'agent/cli/main.ts' } as const;
+
+/** What `node` is started with: the built file, or the source, which takes several times as long to start. */
+export function programOf(name: keyof typeof SOURCES): readonly string[] {
+  const built = path.join(ROOT, 'dist', `${name}.js`);
+  if (process.env['REFLOAT_TEST_DATABASE_URL'] !== undefined && existsSync(built)) return [built];
+  return ['--import', import.meta.resolve('tsx'), path.join(ROOT, SOURCES[name])];
+}
