@@ -41,7 +41,8 @@ for (const [what, code, outcome] of OUTCOMES) {
 }
 
 test('a plan that says no ends with 3 and its first reason', async () => {
-  const ended = refloat(['plan', workloadName, snapshotId, '--wait', '--json'], env);
+  // Without --wait: a plan is waited for unless told not to.
+  const ended = refloat(['plan', workloadName, snapshotId, '--json'], env);
   const plan = await hand.claim();
   const refusal = { ...error, disposition: 'refuse' } as const;
   const result = {
@@ -99,7 +100,7 @@ test('latest is never what a restore took away', async () => {
     { id: workloadId, hostId },
     { kind: 'pre-restore', capturedAt: new Date(Date.now() + 60_000) },
   );
-  const { json } = await refloat(['plan', workloadName, 'latest', '--json'], env);
+  const { json } = await refloat(['plan', workloadName, 'latest', '--no-wait', '--json'], env);
   assert.equal(json.intent.snapshotId, snapshotId);
   await (await hand.claim()).finish({ state: 'cancelled' });
 });
