@@ -5,6 +5,7 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
+  readdirSync,
   readFileSync,
   rmSync,
   truncateSync,
@@ -74,19 +75,35 @@ function mountImage(image: string, path: string, options: LoopOptions): string {
 }
 
 /** What is being killed keeps its files open, and its mount namespace the file system, until it has ended. */
-const RELEASED_WITHIN_MS = 30_000;
+const RELEASED_WITHIN_MS = 120_000;
 
 async function unmountForGood(device: string, image: string, path: string): Promise<void> {
-  await until(() => spawnSync('umount', [path], { stdio: 'ignore' }).status === 0, `${path} stays busy`);
-  await until(() => !isBackedBy(device, image), `${device} keeps the file system of ${path}`);
+  await until(path, () => spawnSync('umount', [path], { stdio: 'ignore' }).status === 0, `${path} stays busy`);
+  await until(path, () => !isBackedBy(device, image), `${device} keeps the file system of ${path}`);
 }
 
-async function until(isSo: () => boolean, otherwise: string): Promise<void> {
+async function until(path: string, isSo: () => boolean, otherwise: string): Promise<void> {
   const end = performance.now() + RELEASED_WITHIN_MS;
   while (!isSo()) {
-    if (performance.now() > end) throw new Error(otherwise);
+    if (performance.now() > end)
+      throw new Error(`${otherwise}; held by ${holdersOf(path).join(', ') || 'nobody to be seen'}`);
     await delay(20);
   }
+}
+
+/** Processes that see the mount, in this mount namespace or another. */
+function holdersOf(path: string): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      try {
+        if (!readFileSync(`/proc/${pid}/mountinfo`, 'utf8').includes(` ${path} `)) return [];
+        return [`${pid} (${readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').slice(0, 100)})`];
+      } catch {
+        return [];
+      }
+    })
+    .slice(0, 5);
 }
 
 function isBackedBy(device: string, image: string): boolean {
