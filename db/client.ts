@@ -3,6 +3,8 @@
  *
  * Guarantees: nothing is connected before the first statement; what `toRefloatError` makes of an error of this client holds
  * neither the connection string nor parameters.
+ * Statements are prepared, once for each connection: planning one takes longer than running it. A pooler that lends a session to one
+ * transaction after the other and knows nothing of prepared statements needs `?prepare=false` in its URL, or `prepare: false`.
  * Does not guarantee: date and JSON parsing on `sql`. Drizzle switches the driver's parsers off for its own, so raw statements
  * get timestamps as text.
  */
@@ -58,5 +60,19 @@ export function connect(url: string, options: ConnectOptions = {}): Connection {
       hint: 'Give a URL of the form postgres://user:password@host:5432/database; percent-encode special characters.',
     });
   }
-  return { db: drizzle(sql, { schema }), sql, close: () => sql.end({ timeout: 5 }) };
+  return { db: drizzle(preparing(sql), { schema }), sql, close: () => sql.end({ timeout: 5 }) };
+}
+
+/** The driver as drizzle uses it. Drizzle sends text, which the driver prepares only where it is told to. */
+function preparing(sql: Sql): Sql {
+  const unsafe: Sql['unsafe'] = (text, parameters, options) =>
+    sql.unsafe(text, parameters, { ...options, prepare: true });
+  const wrapped = {
+    options: sql.options,
+    unsafe,
+    begin: (work: (transaction: Sql) => unknown) => sql.begin((transaction) => work(preparing(transaction as never))),
+    savepoint: (work: (transaction: Sql) => unknown) =>
+      (sql as unknown as postgres.TransactionSql).savepoint((transaction) => work(preparing(transaction as never))),
+  };
+  return wrapped as unknown as Sql;
 }

@@ -83,7 +83,7 @@ export const PERSON = z
   })
   .openapi('Person');
 
-export function personAnswer(row: ListedPerson): z.output<typeof PERSON> {
+export function personAnswer(row: Omit<ListedPerson, 'key'>): z.output<typeof PERSON> {
   const { id, name, role, projects, managedBy, passkeys, createdBy, createdAt, lastSeenAt, disabledAt } = row;
   return {
     ...{ id, name, role, projects, managedBy, passkeys, createdBy },

@@ -1,5 +1,6 @@
-import { and, asc, inArray } from 'drizzle-orm';
+import { and, asc, inArray, type SQL } from 'drizzle-orm';
 import type { Queryable } from '../client.ts';
+import { ALL, behind, type Seek } from '../page.ts';
 import { workloads } from '../schema/workloads.ts';
 import type { WorkloadRow } from './find-workload.ts';
 
@@ -9,15 +10,23 @@ export interface WorkloadFilter {
 }
 
 /** By name; only those that every part of the filter lets through. */
-export async function listWorkloads(db: Queryable, { ids, projects }: WorkloadFilter = {}): Promise<WorkloadRow[]> {
+export async function listWorkloads(
+  db: Queryable,
+  filter: WorkloadFilter = {},
+  seek: Seek = ALL,
+): Promise<WorkloadRow[]> {
   return db
     .select()
     .from(workloads)
-    .where(
-      and(
-        ids === undefined ? undefined : inArray(workloads.id, [...ids]),
-        projects === undefined ? undefined : inArray(workloads.project, [...projects]),
-      ),
-    )
-    .orderBy(asc(workloads.name));
+    .where(and(workloadsThrough(filter), behind('ascending', workloads.name, workloads.id, seek)))
+    .orderBy(asc(workloads.name), asc(workloads.id))
+    .limit(seek.limit);
+}
+
+/** Undefined: all of them. */
+export function workloadsThrough({ ids, projects }: WorkloadFilter): SQL | undefined {
+  return and(
+    ids === undefined ? undefined : inArray(workloads.id, [...ids]),
+    projects === undefined ? undefined : inArray(workloads.project, [...projects]),
+  );
 }

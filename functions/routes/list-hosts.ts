@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { listHosts as query } from '../../db/queries/list-hosts.ts';
-import { listWorkloads } from '../../db/queries/list-workloads.ts';
 import { limitOf } from '../auth/principal.ts';
 import { endpoint } from '../endpoint.ts';
+import { NEXT, PAGE_QUERY, pageOf, seekOf } from '../page.ts';
 import { HOST, hostAnswer } from '../wire.ts';
 
 /** Who is limited to workloads or projects sees their hosts. */
@@ -13,14 +13,12 @@ export const listHosts = endpoint(
     name: 'listHosts',
     summary: 'All hosts, by name',
     access: 'hosts:read',
-    answers: { 200: { description: 'The hosts', schema: z.object({ hosts: z.array(HOST) }) } },
+    query: PAGE_QUERY,
+    answers: { 200: { description: 'The hosts', schema: z.object({ hosts: z.array(HOST), next: NEXT }) } },
   },
-  async ({ c, principal }) => {
-    const rows = await query(c.get('db'));
-    const seen =
-      principal.workloads === null && principal.projects === null
-        ? undefined
-        : new Set((await listWorkloads(c.get('db'), limitOf(principal))).map((workload) => workload.hostId));
-    return c.json({ hosts: rows.filter((row) => seen === undefined || seen.has(row.id)).map(hostAnswer) });
+  async ({ c, principal, query: { cursor, limit } }) => {
+    const rows = await query(c.get('db'), limitOf(principal), seekOf({ cursor, limit }, { key: 'text', id: 'uuid' }));
+    const { page, next } = pageOf(rows, limit, (row) => [row.name, row.id]);
+    return c.json({ hosts: page.map(hostAnswer), next });
   },
 );

@@ -3,6 +3,7 @@ import { listContainers } from '../../db/queries/list-containers.ts';
 import { listWorkloads as query } from '../../db/queries/list-workloads.ts';
 import { limitOf } from '../auth/principal.ts';
 import { endpoint } from '../endpoint.ts';
+import { NEXT, PAGE_QUERY, pageOf, seekOf } from '../page.ts';
 import { WORKLOAD, workloadAnswer } from '../wire.ts';
 
 export const listWorkloads = endpoint(
@@ -12,15 +13,17 @@ export const listWorkloads = endpoint(
     name: 'listWorkloads',
     summary: 'All workloads that the token is for, by name',
     access: 'workloads:read',
-    answers: { 200: { description: 'The workloads', schema: z.object({ workloads: z.array(WORKLOAD) }) } },
+    query: PAGE_QUERY,
+    answers: { 200: { description: 'The workloads', schema: z.object({ workloads: z.array(WORKLOAD), next: NEXT }) } },
   },
-  async ({ c, principal }) => {
+  async ({ c, principal, query: { cursor, limit } }) => {
     const db = c.get('db');
-    const rows = await query(db, limitOf(principal));
+    const rows = await query(db, limitOf(principal), seekOf({ cursor, limit }, { key: 'text', id: 'uuid' }));
+    const { page, next } = pageOf(rows, limit, (row) => [row.name, row.id]);
     const containers = await listContainers(
       db,
-      rows.map((row) => row.id),
+      page.map((row) => row.id),
     );
-    return c.json({ workloads: rows.map((row) => workloadAnswer(row, containers)) });
+    return c.json({ workloads: page.map((row) => workloadAnswer(row, containers)), next });
   },
 );

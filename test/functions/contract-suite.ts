@@ -21,6 +21,7 @@ import {
   signedIn,
   signInSecret,
 } from '../helpers/control-plane.ts';
+import { pageCases } from './page-cases.ts';
 
 const UNKNOWN = '01900000-0000-7000-8000-000000000000';
 
@@ -844,6 +845,8 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
       assert.equal(listed.body.next, listed.body.audit[1].seq);
       assert.ok(workload.id.length > 0);
     });
+
+    pageCases(() => plane);
 
     test('what nobody asked for is answered sanely', async () => {
       assert.deepEqual((await call(plane, 'GET', '/healthz')).body, { ok: true });

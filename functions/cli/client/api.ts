@@ -55,6 +55,19 @@ export class Api {
     return this.#call<T>('GET', path);
   }
 
+  /** All pages of a list, whose rows are the member `member` of each answer. */
+  async list<T>(path: string, member: string): Promise<T[]> {
+    const rows: T[] = [];
+    for (let cursor: string | null = null; ; ) {
+      const more: string =
+        cursor === null ? '' : `${path.includes('?') ? '&' : '?'}cursor=${encodeURIComponent(cursor)}`;
+      const page = await this.get<Readonly<Record<string, T[]>> & { readonly next?: string | null }>(path + more);
+      rows.push(...(page[member] ?? []));
+      cursor = page.next ?? null;
+      if (cursor === null) return rows;
+    }
+  }
+
   post<T>(path: string, body?: unknown, headers?: Record<string, string>): Promise<T> {
     return this.#call<T>('POST', path, body, { 'idempotency-key': randomUUID(), ...headers });
   }

@@ -13,8 +13,8 @@ export function intentsCommand(): Command {
   const ls: Command = clientCommand('ls [workload]', 'list the intents, newest first').action((name?: string) =>
     runClient(ls, async ({ api }): Promise<Answer> => {
       const workloads = await listWorkloads(api);
-      const query = name === undefined ? '' : `?workloadId=${(await findWorkload(api, name)).id}`;
-      const { intents } = await api.get<{ intents: IntentAnswer[] }>(`/api/intents${query}`);
+      const only = name === undefined ? '' : `&workloadId=${(await findWorkload(api, name)).id}`;
+      const intents = await api.list<IntentAnswer>(`/api/intents?limit=500${only}`, 'intents');
       return { json: { intents }, text: table(intents, columns(workloads), 'No intents yet.') };
     }),
   );

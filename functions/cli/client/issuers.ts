@@ -26,7 +26,7 @@ export function issuersCommand(): Command {
   const group = commandGroup('issuers', 'issuers whose tokens are trusted, such as a CI system').alias('issuer');
   const ls: Command = clientCommand('ls', 'list the trusted issuers and their rules').action(() =>
     runClient(ls, async ({ api }) => {
-      const { issuers } = await api.get<{ issuers: IssuerAnswer[] }>('/api/issuers');
+      const issuers = await api.list<IssuerAnswer>('/api/issuers', 'issuers');
       return { json: { issuers }, text: table(issuers, COLUMNS, 'No issuer is trusted.') };
     }),
   );
@@ -110,7 +110,7 @@ function conditionOf(text: string): [string, ClaimCondition] {
 }
 
 async function idOf(api: Api, name: string): Promise<string> {
-  const { issuers } = await api.get<{ issuers: IssuerAnswer[] }>('/api/issuers');
+  const issuers = await api.list<IssuerAnswer>('/api/issuers', 'issuers');
   const found = issuers.find((issuer) => issuer.name === name);
   if (found !== undefined) return found.id;
   throw new RefloatError('ISSUER_NOT_FOUND', `there is no issuer "${name}"`, {

@@ -5,11 +5,11 @@ import type { Api } from './api.ts';
 import type { HostAnswer, SnapshotAnswer, WorkloadAnswer } from './wire.ts';
 
 export async function listHosts(api: Api): Promise<readonly HostAnswer[]> {
-  return (await api.get<{ hosts: HostAnswer[] }>('/api/hosts')).hosts;
+  return api.list<HostAnswer>('/api/hosts', 'hosts');
 }
 
 export async function listWorkloads(api: Api): Promise<readonly WorkloadAnswer[]> {
-  return (await api.get<{ workloads: WorkloadAnswer[] }>('/api/workloads')).workloads;
+  return api.list<WorkloadAnswer>('/api/workloads', 'workloads');
 }
 
 /** A host that is not revoked, by name or id; throws `HOST_NOT_FOUND`. */
@@ -30,8 +30,8 @@ export function hostAmong(hosts: readonly HostAnswer[], nameOrId: string): HostA
 
 /** Newest first. */
 export async function listSnapshots(api: Api, workloadId: string): Promise<readonly SnapshotAnswer[]> {
-  const { snapshots } = await api.get<{ snapshots: SnapshotAnswer[] }>(`/api/workloads/${workloadId}/snapshots`);
-  return [...snapshots].sort((a, b) => Date.parse(b.capturedAt) - Date.parse(a.capturedAt));
+  const snapshots = await api.list<SnapshotAnswer>(`/api/workloads/${workloadId}/snapshots`, 'snapshots');
+  return snapshots.sort((a, b) => Date.parse(b.capturedAt) - Date.parse(a.capturedAt));
 }
 
 /** A workload by name or id; throws `WORKLOAD_NOT_FOUND`. A name wins over an id that looks the same. */

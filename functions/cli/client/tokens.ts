@@ -19,7 +19,7 @@ export function tokensCommand(): Command {
   const group = commandGroup('tokens', 'credentials for automation').alias('token');
   const ls: Command = clientCommand('ls', 'list the tokens').action(() =>
     runClient(ls, async ({ api }) => {
-      const { tokens } = await api.get<{ tokens: TokenAnswer[] }>('/api/tokens');
+      const tokens = await api.list<TokenAnswer>('/api/tokens', 'tokens');
       return { json: { tokens }, text: table(tokens, COLUMNS, 'No tokens yet.') };
     }),
   );

@@ -1,5 +1,5 @@
 /** One's own passkeys and sessions. */
-import { request } from './api.ts';
+import { request, requestAll } from './api.ts';
 import { deviceOf } from './device.ts';
 import { el, show } from './dom.ts';
 import { openForm } from './form-dialog.ts';
@@ -27,9 +27,9 @@ interface ListedSession {
 export async function accountPage(page: PageContext): Promise<void> {
   const { t, app, session } = page;
   const words = t.who;
-  const [{ passkeys }, { sessions }] = await Promise.all([
-    request<{ passkeys: Passkey[] }>('GET', '/api/passkeys'),
-    request<{ sessions: ListedSession[] }>('GET', '/api/sessions'),
+  const [passkeys, sessions] = await Promise.all([
+    requestAll<Passkey>('/api/passkeys', 'passkeys'),
+    requestAll<ListedSession>('/api/sessions', 'sessions'),
   ]);
   const role = session.person === null ? '' : words.yourRole(words.roles[session.person.role]);
   const limit = session.projects === null ? '' : ` · ${words.limitedTo(session.projects.join(', '))}`;

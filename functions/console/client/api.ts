@@ -38,6 +38,18 @@ export async function request<T>(
   return (await response.json()) as T;
 }
 
+/** All pages of a list, whose rows are the member `member` of each answer. */
+export async function requestAll<T>(path: string, member: string): Promise<T[]> {
+  const rows: T[] = [];
+  for (let cursor: string | null = null; ; ) {
+    const more: string = cursor === null ? '' : `?cursor=${encodeURIComponent(cursor)}`;
+    const page = await request<Readonly<Record<string, T[]>> & { readonly next?: string | null }>('GET', path + more);
+    rows.push(...(page[member] ?? []));
+    cursor = page.next ?? null;
+    if (cursor === null) return rows;
+  }
+}
+
 async function problemOf(response: Response): Promise<Problem> {
   const body = (await response.json().catch(() => ({}))) as ProblemBody;
   const text = (value: unknown) => (typeof value === 'string' ? value : '');

@@ -1,9 +1,9 @@
 /** The console's script: signs in or loads, keeps the page up to date, and carries out what is clicked. */
-import { isOver } from '../../../db/intent-state.ts';
+import { INTENT_KINDS, isOver } from '../../../db/intent-state.ts';
 import type { HostAnswer, IntentAnswer, SnapshotAnswer, WorkloadAnswer } from '../../cli/client/wire.ts';
 import { DICTIONARIES, isLanguage } from '../i18n/languages.ts';
 import { accountPage } from './account-page.ts';
-import { request } from './api.ts';
+import { request, requestAll } from './api.ts';
 import { openDanger } from './confirm-dialog.ts';
 import { restoreDanger, undoDanger } from './dangers.ts';
 import { el, focusKey, show } from './dom.ts';
@@ -21,7 +21,9 @@ import { workloadList } from './workload-list.ts';
 import { workloadView } from './workload-view.ts';
 
 const REFRESH_MS = 5000;
+/** The newest intents of a workload that are shown; a plan is shown where it was asked for. */
 const HISTORY = 20;
+const HISTORY_KINDS = INTENT_KINDS.filter((kind) => kind !== 'plan').join(',');
 
 const language = isLanguage(document.documentElement.lang) ? document.documentElement.lang : 'en';
 const t = DICTIONARIES[language];
@@ -56,24 +58,27 @@ function required(id: string): HTMLElement {
 
 async function load(): Promise<void> {
   const [hosts, workloads] = await Promise.all([
-    request<{ hosts: HostAnswer[] }>('GET', '/api/hosts'),
-    request<{ workloads: WorkloadAnswer[] }>('GET', '/api/workloads'),
+    requestAll<HostAnswer>('/api/hosts', 'hosts'),
+    requestAll<WorkloadAnswer>('/api/workloads', 'workloads'),
   ]);
-  model.hosts = hosts.hosts;
-  model.workloads = workloads.workloads;
+  model.hosts = hosts;
+  model.workloads = workloads;
   const wanted = wantedName();
   const selected = model.workloads.find((workload) => workload.name === wanted) ?? model.workloads[0];
   if (selected?.id !== model.selected?.id) forget();
   model.selected = selected;
   if (selected === undefined) return;
   const [snapshots, intents] = await Promise.all([
-    request<{ snapshots: SnapshotAnswer[] }>('GET', `/api/workloads/${selected.id}/snapshots`),
-    request<{ intents: IntentAnswer[] }>('GET', `/api/intents?workloadId=${selected.id}&limit=${HISTORY * 2}`),
+    requestAll<SnapshotAnswer>(`/api/workloads/${selected.id}/snapshots`, 'snapshots'),
+    request<{ intents: IntentAnswer[] }>(
+      'GET',
+      `/api/intents?workloadId=${selected.id}&kind=${HISTORY_KINDS}&limit=${HISTORY}`,
+    ),
   ]);
   // Meanwhile another one may have been chosen.
   if (model.selected?.id !== selected.id) return;
-  model.snapshots = snapshots.snapshots;
-  model.intents = intents.intents.filter((intent) => intent.kind !== 'plan').slice(0, HISTORY);
+  model.snapshots = snapshots;
+  model.intents = intents.intents;
   const newest = model.intents.find((intent) => !isOver(intent.state)) ?? model.intents[0];
   if (newest !== undefined && newest.id !== follower?.intentId) follow(newest);
 }

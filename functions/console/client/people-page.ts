@@ -1,6 +1,6 @@
 /** Who may do what; for admins. */
 import { ROLES, type Role } from '../../../db/roles.ts';
-import { request } from './api.ts';
+import { request, requestAll } from './api.ts';
 import { el, show } from './dom.ts';
 import { type FormField, openForm } from './form-dialog.ts';
 import type { PageContext } from './model.ts';
@@ -25,7 +25,7 @@ interface Link {
 export async function peoplePage(page: PageContext): Promise<void> {
   const { t, app } = page;
   const words = t.who;
-  const { people } = await request<{ people: ListedPerson[] }>('GET', '/api/people');
+  const people = await requestAll<ListedPerson>('/api/people', 'people');
   show(
     app,
     el(
