@@ -10,6 +10,7 @@
  */
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
+import { driverOf } from './driver.ts';
 import { RefloatError } from './errors.ts';
 import * as schema from './schema/index.ts';
 
@@ -60,19 +61,18 @@ export function connect(url: string, options: ConnectOptions = {}): Connection {
       hint: 'Give a URL of the form postgres://user:password@host:5432/database; percent-encode special characters.',
     });
   }
-  return { db: drizzle(preparing(sql), { schema }), sql, close: () => sql.end({ timeout: 5 }) };
+  return { db: drizzle(driverOf(sql) as unknown as Sql, { schema }), sql, close: () => sql.end({ timeout: 5 }) };
 }
 
-/** The driver as drizzle uses it. Drizzle sends text, which the driver prepares only where it is told to. */
-function preparing(sql: Sql): Sql {
-  const unsafe: Sql['unsafe'] = (text, parameters, options) =>
-    sql.unsafe(text, parameters, { ...options, prepare: true });
-  const wrapped = {
-    options: sql.options,
-    unsafe,
-    begin: (work: (transaction: Sql) => unknown) => sql.begin((transaction) => work(preparing(transaction as never))),
-    savepoint: (work: (transaction: Sql) => unknown) =>
-      (sql as unknown as postgres.TransactionSql).savepoint((transaction) => work(preparing(transaction as never))),
+/**
+ * A query that is built once for each database, and only run after that: building the text costs as much as running it. In a
+ * transaction it is built anew.
+ */
+export function builtOnce<Q>(build: (db: Queryable) => Q): (db: Queryable) => Q {
+  const built = new WeakMap<Queryable, Q>();
+  return (db) => {
+    const query = built.get(db) ?? build(db);
+    built.set(db, query);
+    return query;
   };
-  return wrapped as unknown as Sql;
 }

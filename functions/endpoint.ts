@@ -79,6 +79,10 @@ export function endpoint<
   return {
     mount: (app, deps) => {
       app.openAPIRegistry.registerPath(describe(config));
+      const [params, query] = [
+        config.params && z.object(config.params as Shape),
+        config.query && z.strictObject(config.query as Shape),
+      ];
       app.on(config.method.toUpperCase(), config.path.replaceAll(/\{(\w+)\}/g, ':$1'), async (c) => {
         c.set('action', config.name);
         const principal = await admit(config, c, deps);
@@ -87,8 +91,8 @@ export function endpoint<
           c,
           deps,
           principal,
-          params: parseParams(config.params, c),
-          query: parseQuery(config.query, c),
+          params: parseParams(params, c),
+          query: query === undefined ? {} : validated(query, c.req.query()),
           body: () => parseBody(config.body, c),
         };
         return handler(call as unknown as Call<A, P, Q, B>);
@@ -130,18 +134,13 @@ async function admit(
   return principal;
 }
 
-function parseParams(shape: Shape | undefined, c: AppContext): unknown {
-  if (shape === undefined) return {};
-  const result = z.object(shape).safeParse(c.req.param());
+function parseParams(schema: z.ZodType | undefined, c: AppContext): unknown {
+  if (schema === undefined) return {};
+  const result = schema.safeParse(c.req.param());
   if (result.success) return result.data;
   throw new RefloatError('NOT_FOUND', `there is nothing at ${c.req.path}`, {
     hint: 'Ids are UUIDs; check the address.',
   });
-}
-
-function parseQuery(shape: Shape | undefined, c: AppContext): unknown {
-  if (shape === undefined) return {};
-  return validated(z.strictObject(shape), c.req.query());
 }
 
 async function parseBody(schema: z.ZodType | undefined, c: AppContext): Promise<unknown> {

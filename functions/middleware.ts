@@ -18,6 +18,7 @@ import { RateLimiter } from './rate-limits.ts';
 const MAX_BODY_BYTES = 1024 * 1024;
 const MAX_DISCARDED_BYTES = 8 * MAX_BODY_BYTES;
 const HSTS_SECONDS = 365 * 86_400;
+const READS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 export function addMiddleware(app: OpenAPIHono<AppEnv>, deps: AppDeps): void {
   const limiter = new RateLimiter(deps.rateLimits, deps.now);
@@ -37,16 +38,18 @@ export function addMiddleware(app: OpenAPIHono<AppEnv>, deps: AppDeps): void {
       deps.afterResponse(c, release());
     }
   });
-  app.use(
-    bodyLimit({
-      maxSize: MAX_BODY_BYTES,
-      onError: async (c) => {
-        await discard(c.req.raw.body);
-        throw new RefloatError('BODY_TOO_LARGE', `a body may have at most ${MAX_BODY_BYTES} bytes`, {
-          hint: 'Send less.',
-        });
-      },
-    }),
+  const limitBody = bodyLimit({
+    maxSize: MAX_BODY_BYTES,
+    onError: async (c) => {
+      await discard(c.req.raw.body);
+      throw new RefloatError('BODY_TOO_LARGE', `a body may have at most ${MAX_BODY_BYTES} bytes`, {
+        hint: 'Send less.',
+      });
+    },
+  });
+  // Only where there is a body that somebody reads: looking at it makes a whole Request of what Node's server has.
+  app.use((c, next) =>
+    READS.has(c.req.method) || c.req.header('content-length') === '0' ? next() : limitBody(c, next),
   );
   app.notFound((c) =>
     refuse(
@@ -74,7 +77,7 @@ async function discard(body: ReadableStream<Uint8Array> | null): Promise<void> {
 /** Every change and every failure; what only reads at level debug. Paths hold ids, never secrets: those travel in headers and bodies. */
 function logRequest(c: AppContext, deps: AppDeps): void {
   const { status } = c.res;
-  const reads = ['GET', 'HEAD', 'OPTIONS'].includes(c.req.method);
+  const reads = READS.has(c.req.method);
   deps.log(reads && status < 500 ? 'debug' : 'info', 'request', {
     requestId: c.get('requestId'),
     method: c.req.method,
@@ -85,10 +88,11 @@ function logRequest(c: AppContext, deps: AppDeps): void {
   });
 }
 
+/** On the answer itself: `c.header` would copy it for each header that comes after it. */
 function setHeaders(c: AppContext, deps: AppDeps): void {
   const { headers } = c.res;
   const set = (name: string, value: string): void => {
-    if (!headers.has(name)) c.header(name, value);
+    if (!headers.has(name)) headers.set(name, value);
   };
   set('x-request-id', c.get('requestId'));
   set('x-content-type-options', 'nosniff');
@@ -149,7 +153,7 @@ function stackOf(error: RefloatError): string | undefined {
 
 /** Every refusal of a change, and every request without the right to it. Questions that miss are not worth a row. */
 async function auditRefusal(c: AppContext, deps: AppDeps, error: RefloatError, status: number): Promise<void> {
-  const changes = !['GET', 'HEAD', 'OPTIONS'].includes(c.req.method);
+  const changes = !READS.has(c.req.method);
   if (c.get('audited') || error.code === 'DATABASE_UNAVAILABLE') return;
   // A flood must not fill the audit: the first refusal of a series stands for the others.
   if (error.code === 'RATE_LIMITED' && error.details?.['inARow'] !== 1) return;

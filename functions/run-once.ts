@@ -43,7 +43,8 @@ export async function runOnce(
   const requestId = c.get('requestId');
   const hash = key === undefined ? '' : await sha256Hex(`${c.req.method}\n${c.req.path}\n${await c.req.text()}`);
   const response = await c.get('db').transaction(async (tx) => {
-    await tx.execute(LOCK_TIMEOUT);
+    // Sent with the next statement. If it failed, so would that, and all that follows.
+    void tx.execute(LOCK_TIMEOUT).catch(() => undefined);
     if (key !== undefined) {
       const earlier = await claimIdempotencyKey(tx, actor, key, hash);
       if (earlier !== null && earlier.requestHash !== hash) throw keyReused('was used for another request');

@@ -4,9 +4,12 @@ import { intents } from '../schema/intents.ts';
 import type { IntentRow } from './insert-intent.ts';
 
 /** An intent of this workload that waits for a person, or null. */
-export async function findStuckIntent(db: Queryable, workloadId: string): Promise<IntentRow | null> {
+export async function findStuckIntent(
+  db: Queryable,
+  workloadId: string,
+): Promise<Pick<IntentRow, 'id' | 'kind'> | null> {
   const rows = await db
-    .select()
+    .select({ id: intents.id, kind: intents.kind })
     .from(intents)
     .where(and(eq(intents.workloadId, workloadId), eq(intents.state, 'stuck')))
     .limit(1);

@@ -1,5 +1,5 @@
-import { sql } from 'drizzle-orm';
 import type { Queryable } from '../client.ts';
+import { runLast } from '../driver.ts';
 import type { audit } from '../schema/audit.ts';
 
 export type AuditRow = typeof audit.$inferSelect;
@@ -13,13 +13,16 @@ export interface AuditEntry {
   readonly requestId?: string;
 }
 
+const INSERT = `
+  insert into audit (actor, action, target, outcome, code, details, request_id)
+  values ($1, $2, $3, $4, $5, $6::text::jsonb, $7)`;
+
 /**
- * Adds a row to the chain; the trigger fills number, time and hashes. Must be the last statement of its transaction: it
- * holds the chain's end until the commit.
+ * Adds a row to the chain, with the commit of its transaction; the trigger fills number, time and hashes. It holds the chain's
+ * end until then, so nothing may come behind it.
  */
 export async function insertAudit(db: Queryable, entry: AuditEntry): Promise<void> {
-  await db.execute(sql`
-    insert into audit (actor, action, target, outcome, code, details, request_id)
-    values (${entry.actor}, ${entry.action}, ${entry.target}, ${entry.outcome}, ${entry.code ?? null},
-      ${JSON.stringify(entry.details ?? {})}::text::jsonb, ${entry.requestId ?? null})`);
+  const { actor, action, target, outcome, code, details, requestId } = entry;
+  const text = JSON.stringify(details ?? {});
+  await runLast(db, INSERT, [actor, action, target, outcome, code ?? null, text, requestId ?? null]);
 }

@@ -61,7 +61,9 @@ function bytesOf(part: string): Uint8Array<ArrayBuffer> {
   const binary = atob(part.replaceAll('-', '+').replaceAll('_', '/'));
   if (btoa(binary).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '') !== part)
     throw refused('the token is not base64url in its canonical form');
-  return Uint8Array.from(binary, (character) => character.charCodeAt(0));
+  const bytes = new Uint8Array(binary.length);
+  for (let index = 0; index < bytes.length; index++) bytes[index] = binary.charCodeAt(index);
+  return bytes;
 }
 
 /** In valid JSON every colon outside of strings belongs to one member. */
