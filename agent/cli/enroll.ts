@@ -54,7 +54,7 @@ function enrollUrl(api: string): URL {
 function save(stateDir: string, path: string, content: z.output<typeof AGENT_JSON>): void {
   try {
     makeDirectoriesDurably(stateDir, 0o700);
-    writeFileDurably(path, `${JSON.stringify(content, null, 2)}\n`, 0o600);
+    writeFileDurably(path, `${JSON.stringify(content, null, 2)}\n`);
   } catch (cause) {
     throw new RefloatError('FILE_SYSTEM_FAILED', `${path} cannot be written`, {
       hint: 'Run this as root, or let REFLOAT_STATE_DIR name a directory that may be written. The token was not used.',

@@ -63,14 +63,21 @@ function syncFailed(path: string, cause: unknown): RefloatError {
   });
 }
 
-/** Replaces or creates a file so that after a crash it holds either what it held or all of `data`. */
-export function writeFileDurably(path: string, data: string | Uint8Array, mode = 0o600): void {
+/**
+ * Replaces or creates a file so that after a crash it holds either what it held or all of `data`.
+ * @param temporary a name in the same directory; one that is always the same writes over what a crash left there
+ */
+export function writeFileDurably(
+  path: string,
+  data: string | Uint8Array,
+  temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}`),
+): void {
   const bytes = typeof data === 'string' ? Buffer.from(data) : data;
-  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}`);
+  rmSync(temporary, { force: true });
   const fd = openSync(
     temporary,
     constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
-    mode,
+    0o600,
   );
   try {
     try {
@@ -86,6 +93,11 @@ export function writeFileDurably(path: string, data: string | Uint8Array, mode =
     throw error;
   }
   syncDirectory(dirname(path));
+}
+
+export function isNoSpace(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException).code;
+  return code === 'ENOSPC' || code === 'EDQUOT';
 }
 
 /** Writes all bytes to a descriptor, however many calls it takes. */
@@ -142,7 +154,11 @@ export function makeDirectoryDurably(path: string, mode = 0o755): boolean {
 
 /** Creates a directory and what is missing above it; returns the directories that it created, outermost first. */
 export function makeDirectoriesDurably(path: string, mode = 0o755): string[] {
-  if (identify(path) !== null) return [];
+  if (identify(path) !== null) {
+    // Whoever made it may have been killed before its name was durable.
+    syncDirectory(dirname(path));
+    return [];
+  }
   const above = makeDirectoriesDurably(dirname(path), mode);
   return makeDirectoryDurably(path, mode) ? [...above, path] : above;
 }
@@ -153,12 +169,20 @@ export function removeEmptyDirectory(path: string | Buffer): boolean {
     rmdirSync(path);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'ENOENT') return true;
+    if (code === 'ENOENT') {
+      syncIfThere(dirname(path.toString()));
+      return true;
+    }
     if (code === 'ENOTEMPTY' || code === 'EEXIST') return false;
     throw error;
   }
   syncDirectory(dirname(path.toString()));
   return true;
+}
+
+/** That a name is gone: whoever removed it may have been killed before that was durable. */
+export function syncIfThere(directory: string): void {
+  if (identify(directory) !== null) syncDirectory(directory);
 }
 
 /** Removes a file; fine if it is gone. */
@@ -167,6 +191,7 @@ export function removeFileDurably(path: string): void {
     unlinkSync(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    syncIfThere(dirname(path));
     return;
   }
   syncDirectory(dirname(path));

@@ -8,14 +8,17 @@ import { closeSync, constants, fstatSync, openSync, readdirSync, rmdirSync, unli
 import { dirname } from 'node:path';
 import { setImmediate as yieldToOthers } from 'node:timers/promises';
 import { RefloatError } from '../../db/errors.ts';
-import { identify, syncDirectory } from './durable.ts';
+import { identify, syncDirectory, syncIfThere } from './durable.ts';
 
 const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const ENTRIES_BETWEEN_YIELDS = 2000;
 
 /** Removes `path` with everything below it and makes that durable; fine if it is gone. */
 export async function removeTree(path: string): Promise<void> {
-  if (identify(path) === null) return;
+  if (identify(path) === null) {
+    syncIfThere(dirname(path));
+    return;
+  }
   const fd = openSync(path, DIRECTORY);
   try {
     await empty(fd, fstatSync(fd).dev, { removed: 0 });

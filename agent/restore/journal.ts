@@ -14,7 +14,7 @@ import { closeSync, constants, ftruncateSync, openSync, readFileSync } from 'nod
 import { dirname } from 'node:path';
 import { type ErrorJson, RefloatError } from '../../db/errors.ts';
 import type { Outcome } from '../../db/results.ts';
-import { syncDescriptor, syncDirectory, writeAll } from '../fs/durable.ts';
+import { isNoSpace, syncDescriptor, syncDirectory, writeAll, writeFileDurably } from '../fs/durable.ts';
 import type { ClaimedIntent } from '../intents/claimed-intent.ts';
 import { crashPoint } from './crash-point.ts';
 import { crc32c } from './crc32c.ts';
@@ -89,23 +89,20 @@ export class Journal {
   }
 
   /**
-   * Opens the journal of an intent that was begun before; cuts off a torn last record.
+   * Opens the journal of an intent that was begun before, without a torn last record. What it holds is durable afterwards, although the
+   * process that wrote it may have been killed before its sync, or its sync have failed: it is written anew.
    * @throws RefloatError `JOURNAL_DAMAGED`
    */
   static open(path: string, intentId: string, now: () => Date): Journal {
-    const fd = openSync(path, constants.O_RDWR | constants.O_APPEND | constants.O_NOFOLLOW);
+    const { records, whole } = readWhole(path, intentId);
     try {
-      const bytes = readFileSync(fd);
-      const { records, wholeBytes } = readRecords(bytes, path, intentId);
-      if (wholeBytes < bytes.length) {
-        ftruncateSync(fd, wholeBytes);
-        syncDescriptor(fd, path);
-      }
-      return new Journal(path, intentId, fd, records, now);
+      writeFileDurably(path, whole, `${path}.new`);
     } catch (error) {
-      closeSync(fd);
-      throw error;
+      // A full disk still takes the sync of what is there, and a failed one is no reason to ask for more than that.
+      if (!isNoSpace(error)) throw error;
+      syncWhole(path, whole.length);
     }
+    return new Journal(path, intentId, openSync(path, APPENDING), records, now);
   }
 
   get records(): readonly Stamped[] {
@@ -154,6 +151,30 @@ function describe(record: JournalRecord): string {
 function encode(record: Stamped): string {
   const body = JSON.stringify(record);
   return `{"crc":"${crc32c(Buffer.from(body))}",${body.slice(1)}\n`;
+}
+
+const APPENDING = constants.O_RDWR | constants.O_APPEND | constants.O_NOFOLLOW;
+
+function readWhole(path: string, intentId: string): { records: Stamped[]; whole: Buffer } {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  try {
+    const bytes = readFileSync(fd);
+    const { records, wholeBytes } = readRecords(bytes, path, intentId);
+    return { records, whole: bytes.subarray(0, wholeBytes) };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function syncWhole(path: string, length: number): void {
+  const fd = openSync(path, APPENDING);
+  try {
+    ftruncateSync(fd, length);
+    syncDescriptor(fd, path);
+  } finally {
+    closeSync(fd);
+  }
+  syncDirectory(dirname(path));
 }
 
 const PREFIX = /^\{"crc":"([0-9a-f]{8})",/;

@@ -84,7 +84,11 @@ export interface CreatedSnapshot extends SnapshotRecord {
  */
 export async function createSnapshot(options: CreateSnapshotOptions): Promise<CreatedSnapshot> {
   const path = options.store.directoryOf(options.id);
-  if (identify(path) !== null) return describe(options, path);
+  if (identify(path) !== null) {
+    // Whoever published it may have been killed before that was durable.
+    syncDirectory(options.store.directory);
+    return describe(options, path);
+  }
   ensureStore(options.store);
   const partial = partialPath(options.store, options.id);
   await removeTree(partial);

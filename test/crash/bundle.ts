@@ -2,8 +2,9 @@
  * Bundles the driver into one file that starts quickly, with named changes of its text: the waiting between two tries is cut
  * short in all of them, and a mutant takes out one guard.
  */
-import { readFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -36,8 +37,25 @@ export interface BundleOptions {
   readonly changes?: readonly Change[];
   /** The waiting between two tries is left as it is; the archive child begins quickly all the same. */
   readonly ownPauses?: boolean;
-  /** Modules that are put in the place of others: `node:fs` by a file of the harness. */
+  /** Modules that are put in the place of others: `node:fs`, or a file of the agent, by a file of the harness. */
   readonly instead?: Readonly<Record<string, string>>;
+}
+
+/** The same, made once for all slots and sweeps of a run, in the directory that they share. */
+export async function sharedBundle(programs: string, options: BundleOptions = {}): Promise<string> {
+  const directory = join(programs, createHash('sha256').update(JSON.stringify(options)).digest('hex').slice(0, 16));
+  if (!existsSync(directory)) {
+    mkdirSync(programs, { recursive: true });
+    const made = mkdtempSync(join(programs, '.'));
+    await bundle(made, options);
+    try {
+      renameSync(made, directory);
+    } catch {
+      // Another slot was quicker.
+      rmSync(made, { recursive: true });
+    }
+  }
+  return join(directory, 'program.mjs');
 }
 
 /**
@@ -122,9 +140,11 @@ function insteadOf(modules: Readonly<Record<string, string>>): Plugin {
       for (const [name, file] of Object.entries(modules)) {
         const path = join(ROOT, file);
         // Not in the harness itself: what stands in for a module uses the real one.
-        builder.onResolve({ filter: new RegExp(`^${name}$`) }, ({ importer }) =>
-          importer.startsWith(join(ROOT, 'agent/')) ? { path } : undefined,
-        );
+        const isFile = name.endsWith('.ts');
+        builder.onResolve({ filter: isFile ? /^\.+\// : new RegExp(`^${name}$`) }, ({ importer, path: asked }) => {
+          if (!importer.startsWith(join(ROOT, 'agent/'))) return undefined;
+          return isFile && join(dirname(importer), asked) !== join(ROOT, name) ? undefined : { path };
+        });
       }
     },
   };

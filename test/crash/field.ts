@@ -14,7 +14,6 @@ import { fillVolume } from '../helpers/fill-volume.ts';
 import { compareTrees, snapshotTree, type TreeSnapshot } from '../helpers/tree.ts';
 import { Daemon, type DaemonContainer } from './daemon.ts';
 import type { Random } from './random.ts';
-import { runDriver } from './run-driver.ts';
 import type { Told } from './work.ts';
 
 export type Version = 'one' | 'two';
@@ -37,9 +36,9 @@ const SCENARIOS = {
 export type Scenario = keyof typeof SCENARIOS;
 const SCENARIO_NAMES = Object.keys(SCENARIOS) as Scenario[];
 
-/** All of them; for a small sample two, since making a field takes as long as ten cases. */
+/** All of them; for a small sample one, since making a field takes as long as ten cases. */
 export function someScenarios(count: number, random: Random): Scenario[] {
-  return count >= 100 ? SCENARIO_NAMES : random.shuffle(SCENARIO_NAMES).slice(0, 2);
+  return count >= 100 ? SCENARIO_NAMES : [random.pick(SCENARIO_NAMES)];
 }
 
 const IMAGE = 'application:1';
@@ -60,9 +59,13 @@ export interface FieldOptions {
   readonly directory: string;
   /** Where the host's state and volumes lie, on a disk that may lose power; else they are below `directory`. */
   readonly hostRoot?: string;
-  /** The bundled driver. */
-  readonly program: string;
+  /** Does an intent without a fault, to prepare the host. */
+  readonly perform: Perform;
+  /** The bundled driver, for sweeps that start it. */
+  readonly program?: string;
 }
+
+export type Perform = (environment: Readonly<Record<string, string>>, intent: ClaimedIntent) => Promise<Told>;
 
 /** What an application found when it started. */
 export interface Seen {
@@ -90,12 +93,14 @@ export class Field {
   readonly #onDisk: boolean;
   readonly #golden: string;
   readonly #trees: Record<Version, TreeSnapshot[]> = { one: [], two: [] };
+  readonly #perform: Perform;
   #containers: readonly DaemonContainer[] = [];
 
-  private constructor({ scenario, directory, hostRoot, program }: FieldOptions) {
+  private constructor({ scenario, directory, hostRoot, perform, program = '' }: FieldOptions) {
     const { volumes } = SCENARIOS[scenario];
     this.scenario = scenario;
     this.program = program;
+    this.#perform = perform;
     this.hostRoot = hostRoot ?? join(directory, `host-${scenario}`);
     this.#onDisk = hostRoot !== undefined;
     this.stateDir = join(this.hostRoot, 'state');
@@ -295,12 +300,10 @@ export class Field {
   }
 
   async #done(intent: ClaimedIntent): Promise<Told> {
-    const file = join(dirname(this.intentFile), 'preparing.json');
-    writeFileSync(file, JSON.stringify(intent));
-    const ended = await runDriver(this, ['run', file]);
-    if (ended.told?.intents[0]?.outcome.state !== 'succeeded')
-      throw new Error(`the preparation failed: ${JSON.stringify(ended)}`);
-    return ended.told;
+    const told = await this.#perform(this.environment, intent);
+    if (told.intents[0]?.outcome.state !== 'succeeded')
+      throw new Error(`the preparation failed: ${JSON.stringify(told)}`);
+    return told;
   }
 }
 

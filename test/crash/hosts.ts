@@ -7,11 +7,11 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { ClaimedIntent } from '../../agent/intents/claimed-intent.ts';
 import { type LoopFileSystem, mountLoop } from '../helpers/loop-fs.ts';
-import { bundle, type Change } from './bundle.ts';
+import { bundle, type Change, sharedBundle } from './bundle.ts';
 import { Field, type Scenario } from './field.ts';
 import type * as InProcess from './in-process.ts';
 import { judge } from './oracle.ts';
-import type { CaseResult } from './sweep.ts';
+import type { CaseResult, Slot, Sweep, SweepSession } from './sweep.ts';
 import type { Told } from './work.ts';
 
 export type Agent = typeof InProcess;
@@ -28,24 +28,50 @@ export interface Host {
 const IMAGE_BYTES = 400 * 1024 * 1024;
 const SMALL_BYTES = 64 * 1024 * 1024;
 
+/** What a sweep has whose cases run on hosts of this process. */
+export interface OnHosts {
+  readonly slot: Slot;
+  readonly hosts: Hosts;
+  readonly agent: Agent;
+}
+
+/** A sweep whose cases run on hosts of its slot. */
+export function sweepOnHosts(
+  begin: (on: OnHosts) => Omit<SweepSession, 'close'>,
+  { startsDriver = false }: { readonly startsDriver?: boolean } = {},
+): Sweep {
+  return {
+    async open(slot) {
+      const agent = (await import(pathToFileURL(await sharedBundle(slot.programs, WITH_POINTS)).href)) as Agent;
+      const program = startsDriver ? await sharedBundle(slot.programs) : undefined;
+      const hosts = new Hosts(slot.directory, agent, program);
+      return { ...begin({ slot, hosts, agent }), close: () => hosts.close() };
+    },
+  };
+}
+
+const WITH_POINTS = {
+  entry: 'test/crash/in-process.ts',
+  instead: { 'node:fs': 'test/crash/fs-points.ts', koffi: 'test/crash/koffi-points.ts' },
+};
+
 /** The agent with some of its text changed, with the points below it. */
-export async function loadAgent(directory: string, changes: readonly Change[] = []): Promise<Agent> {
-  const program = await bundle(directory, {
-    entry: 'test/crash/in-process.ts',
-    changes,
-    instead: { 'node:fs': 'test/crash/fs-points.ts', koffi: 'test/crash/koffi-points.ts' },
-  });
+export async function loadAgent(directory: string, changes: readonly Change[]): Promise<Agent> {
+  const program = await bundle(directory, { ...WITH_POINTS, changes });
   return (await import(pathToFileURL(program).href)) as Agent;
 }
 
 /** Each made when it is first asked for. */
 export class Hosts {
   readonly #directory: string;
-  readonly #program: string;
+  readonly #agent: Agent;
+  readonly #program: string | undefined;
   readonly #made = new Map<string, Host>();
 
-  constructor(directory: string, program: string) {
+  /** @param program the driver, if it is to be started */
+  constructor(directory: string, agent: Agent, program?: string) {
     this.#directory = directory;
+    this.#agent = agent;
     this.#program = program;
   }
 
@@ -56,8 +82,13 @@ export class Hosts {
     const directory = join(this.#directory, key);
     mkdirSync(directory, { recursive: true });
     const disk = mountDisk(type, directory);
-    const where = disk === null ? {} : { hostRoot: join(disk.path, 'host') };
-    const field = await Field.open({ scenario, directory, program: this.#program, ...where });
+    const field = await Field.open({
+      scenario,
+      directory,
+      perform: (environment, intent) => this.#agent.inProcess(environment, intent),
+      ...(this.#program === undefined ? {} : { program: this.#program }),
+      ...(disk === null ? {} : { hostRoot: join(disk.path, 'host') }),
+    });
     const host = { field, disk };
     this.#made.set(key, host);
     return host;
@@ -99,7 +130,7 @@ export async function runCut(agent: Agent, host: Host, cuts: readonly number[]):
   for (const [index, n] of cuts.entries()) told = await until(agent, n, host, index === 0 ? intentOf(field) : null);
   agent.arm(0, () => undefined);
   const recovered = await agent.inProcess(field.environment, null);
-  const { violations, ended } = judge(field, { told: told ?? recovered, booted: true });
+  const { violations, ended } = judge(field, { told: told ?? recovered, isFaultless: true, booted: true });
   return { count: 1, violations, ended };
 }
 
@@ -134,18 +165,14 @@ async function until(agent: Agent, n: number, host: Host, intent: ClaimedIntent 
   return isOver ? null : told;
 }
 
-/** The n-th change fails with an error, once or from then on; then recovery without it. */
-export async function runError(
-  agent: Agent,
-  host: Host,
-  n: number,
-  code: string,
-  lasting: boolean,
-): Promise<CaseResult> {
+/** The n-th change fails with an error, and those behind it, `many` in all; then recovery without it. */
+export async function runError(agent: Agent, host: Host, n: number, code: string, many: number): Promise<CaseResult> {
+  let left = many;
   return runDisturbed(agent, host, n, {
-    lasting,
+    lasting: true,
     disturb: (call) => {
-      throw Object.assign(new Error(`${code}: ${call}`), { code });
+      left -= 1;
+      if (left >= 0) throw Object.assign(new Error(`${code}: ${call}`), { code });
     },
   });
 }

@@ -6,121 +6,124 @@
  * is `JOURNAL_DAMAGED`. Never anything else. `disk` damages the journal of a host that stopped in the middle: recovery is stuck, and
  * deletes nothing.
  */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { readRecords, type Stamped } from '../../agent/restore/journal.ts';
 import { reduceJournal } from '../../agent/restore/journal-state.ts';
 import { planRecovery } from '../../agent/restore/recovery-plan.ts';
 import { RefloatError } from '../../db/errors.ts';
-import { bundle } from './bundle.ts';
+import { compareTrees, snapshotTree } from '../helpers/tree.ts';
 import { type Scenario, someScenarios } from './field.ts';
-import { type Agent, callsOf, type Host, Hosts, loadAgent, stopAt } from './hosts.ts';
+import { type Agent, callsOf, type Host, type Hosts, stopAt, sweepOnHosts } from './hosts.ts';
 import { type Random, randomOf } from './random.ts';
-import type { CaseResult, Slot, Sweep, SweepSession } from './sweep.ts';
+import type { CaseResult } from './sweep.ts';
 
-const BITS_PER_CASE = 500;
+const PER_CASE = 500;
 const KINDS = ['doubled', 'left-out', 'swapped', 'foreign', 'version', 'run-together'] as const;
 const OTHER_INTENT = '019a0000-0000-7000-8000-0000000000ff';
 
-class JournalSession implements SweepSession {
-  readonly #slot: Slot;
+export const journal = sweepOnHosts(({ slot, hosts, agent }) => {
+  const journals = new Journals(hosts, agent);
+  return {
+    /** Batches: all records of a scenario's journal, runs of its bytes and bits, and some on the disk. */
+    async cases(count, random) {
+      const whole: string[] = [];
+      const runs: string[] = [];
+      for (const scenario of someScenarios(count / 10, random)) {
+        const { bytes } = await journals.of(scenario);
+        whole.push(...KINDS.map((kind) => `${scenario} ${kind}`));
+        for (let disk = 0; disk < Math.max(1, count / 500); disk += 1)
+          whole.push(`${scenario} disk ${random.below(2 ** 30)}`);
+        for (let from = 0; from <= bytes.length; from += PER_CASE) runs.push(`${scenario} cut ${from}`);
+        for (let from = 0; from < bytes.length * 8; from += PER_CASE) runs.push(`${scenario} bits ${from}`);
+      }
+      return [...whole, ...random.shuffle(runs)];
+    },
+
+    async run(name) {
+      const [scenario = '', kind = '', from = '0'] = name.split(' ');
+      const host = await hosts.of('tmpfs', scenario as Scenario);
+      const { bytes, points } = await journals.of(scenario as Scenario);
+      if (kind === 'disk') return onDisk(agent, host, points, randomOf(`${slot.seed}/${name}`));
+      const violations: string[] = [];
+      let count = 0;
+      for (const [what, damaged] of damages(bytes, kind, Number(from))) {
+        count += 1;
+        const wrong = wrongReading(damaged, bytes, host.field.intentId, kind);
+        if (wrong !== null) violations.push(`${what}: ${wrong}`);
+      }
+      return { count, violations };
+    },
+  };
+});
+
+interface Recorded {
+  readonly bytes: Buffer;
+  /** Changes that the run made. */
+  readonly points: number;
+}
+
+/** The journal of an undisturbed run, by scenario. */
+class Journals {
   readonly #hosts: Hosts;
   readonly #agent: Agent;
-  readonly #recorded = new Map<string, Buffer>();
+  readonly #recorded = new Map<Scenario, Recorded>();
 
-  constructor(slot: Slot, hosts: Hosts, agent: Agent) {
-    this.#slot = slot;
+  constructor(hosts: Hosts, agent: Agent) {
     this.#hosts = hosts;
     this.#agent = agent;
   }
 
-  /** Batches: all cuts and records of a scenario's journal, runs of bits of it, and a tenth of a percent on the disk. */
-  async cases(count: number, random: Random): Promise<readonly string[]> {
-    const whole: string[] = [];
-    const bits: string[] = [];
-    for (const scenario of someScenarios(count * 0.1, random)) {
-      const bytes = await this.#journalOf(scenario);
-      whole.push(`${scenario} cut`, ...KINDS.map((kind) => `${scenario} ${kind}`));
-      for (let disk = 0; disk < Math.max(1, count / 2000); disk += 1)
-        whole.push(`${scenario} disk ${random.below(2 ** 30)}`);
-      for (let from = 0; from < bytes.length * 8; from += BITS_PER_CASE) bits.push(`${scenario} bits ${from}`);
-    }
-    return [...whole, ...random.shuffle(bits)];
-  }
-
-  async run(name: string): Promise<CaseResult> {
-    const [scenario = '', kind = '', from = '0'] = name.split(' ');
-    if (kind === 'disk') return this.#onDisk(scenario as Scenario, randomOf(`${this.#slot.seed}/${name}`));
-    const bytes = await this.#journalOf(scenario as Scenario);
-    const { intentId } = (await this.#hosts.of('tmpfs', scenario as Scenario)).field;
-    const violations: string[] = [];
-    let count = 0;
-    for (const [what, damaged] of damages(bytes, kind, Number(from))) {
-      count += 1;
-      const wrong = wrongReading(damaged, bytes, intentId, kind);
-      if (wrong !== null) violations.push(`${what}: ${wrong}`);
-    }
-    return { count, violations };
-  }
-
-  async #journalOf(scenario: Scenario): Promise<Buffer> {
+  async of(scenario: Scenario): Promise<Recorded> {
     const known = this.#recorded.get(scenario);
     if (known !== undefined) return known;
     const host = await this.#hosts.of('tmpfs', scenario);
-    await callsOf(this.#agent, host);
-    const bytes = readFileSync(pathOf(host));
-    this.#recorded.set(scenario, bytes);
-    return bytes;
-  }
-
-  async #onDisk(scenario: Scenario, random: Random): Promise<CaseResult> {
-    const host = await this.#hosts.of('tmpfs', scenario);
     const points = (await callsOf(this.#agent, host)).length;
-    await stopAt(this.#agent, host, 1 + random.below(points));
-    let bytes: Buffer;
-    try {
-      bytes = readFileSync(pathOf(host));
-    } catch {
-      return { count: 0, violations: [] };
-    }
-    const lastLine = bytes.lastIndexOf(0x0a, bytes.length - 2);
-    if (lastLine < 1) return { count: 0, violations: [] };
-    const at = random.below(lastLine);
-    bytes.writeUInt8(bytes.readUInt8(at) ^ (1 << random.below(8)), at);
-    writeFileSync(pathOf(host), bytes);
-    const before = listing(host);
-    const told = await this.#agent.inProcess(host.field.environment, null);
-    const state = told.intents.find(({ intentId }) => intentId === host.field.intentId)?.outcome.state;
-    const violations = state === 'stuck' ? [] : [`a damaged journal was ${state ?? 'not told of'}`];
-    if (!isDeepStrictEqual(before, listing(host)))
-      violations.push('something was changed although the journal is damaged');
-    return { count: 1, violations, ended: state };
+    const recorded = { bytes: readFileSync(pathOf(host)), points };
+    this.#recorded.set(scenario, recorded);
+    return recorded;
   }
+}
 
-  async close(): Promise<void> {
-    await this.#hosts.close();
+/** A journal that is damaged while the host is off, in the middle of the work. */
+async function onDisk(agent: Agent, host: Host, points: number, random: Random): Promise<CaseResult> {
+  await stopAt(agent, host, 1 + random.below(points));
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(pathOf(host));
+  } catch {
+    return { count: 0, violations: [] };
   }
+  const lastLine = bytes.lastIndexOf(0x0a, bytes.length - 2);
+  if (lastLine < 1) return { count: 0, violations: [] };
+  const at = random.below(lastLine);
+  bytes.writeUInt8(bytes.readUInt8(at) ^ (1 << random.below(8)), at);
+  writeFileSync(pathOf(host), bytes);
+  const { volumeBase } = host.field;
+  const before = snapshotTree(volumeBase);
+  const told = await agent.inProcess(host.field.environment, null);
+  const state = told.intents.find(({ intentId }) => intentId === host.field.intentId)?.outcome.state;
+  const violations = state === 'stuck' ? [] : [`a damaged journal was ${state ?? 'not told of'}`];
+  for (const difference of compareTrees(before, snapshotTree(volumeBase)))
+    violations.push(`changed although the journal is damaged: ${difference}`);
+  return { count: 1, violations, ended: state };
 }
 
 function pathOf({ field }: Host): string {
   return join(field.stateDir, 'journal', `${field.intentId}.jsonl`);
 }
 
-/** Everything below the volumes' base, by name. */
-function listing({ field }: Host): string[] {
-  return readdirSync(field.volumeBase, { recursive: true, encoding: 'latin1' }).sort();
-}
-
 function* damages(bytes: Buffer, kind: string, from: number): Generator<readonly [what: string, damaged: Buffer]> {
   const lines = bytes.toString('latin1').split('\n').slice(0, -1);
   const joined = (some: readonly string[]): Buffer => Buffer.from(some.map((line) => `${line}\n`).join(''), 'latin1');
   if (kind === 'cut') {
-    for (let length = 0; length <= bytes.length; length += 1) yield [`cut at ${length}`, bytes.subarray(0, length)];
+    for (let length = from; length <= Math.min(from + PER_CASE - 1, bytes.length); length += 1)
+      yield [`cut at ${length}`, bytes.subarray(0, length)];
     return;
   }
   if (kind === 'bits') {
-    for (let bit = from; bit < Math.min(from + BITS_PER_CASE, bytes.length * 8); bit += 1) {
+    for (let bit = from; bit < Math.min(from + PER_CASE, bytes.length * 8); bit += 1) {
       const flipped = Buffer.from(bytes);
       flipped.writeUInt8(flipped.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3);
       yield [`bit ${bit}`, flipped];
@@ -176,10 +179,3 @@ function wrongReading(damaged: Buffer, bytes: Buffer, intentId: string, kind: st
   const decide = (some: readonly Stamped[]): unknown => planRecovery(reduceJournal(some), new Map());
   return isDeepStrictEqual(decide(records), decide(prefix)) ? null : 'recovery decides otherwise';
 }
-
-export const journal: Sweep = {
-  async open(slot: Slot) {
-    const hosts = new Hosts(slot.directory, await bundle(join(slot.directory, 'program')));
-    return new JournalSession(slot, hosts, await loadAgent(join(slot.directory, 'in-process')));
-  },
-};

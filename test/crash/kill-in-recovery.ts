@@ -1,114 +1,79 @@
 /**
- * kill-in-recovery: the agent is killed at a named point of a restore (one per state of the journal), and then recovery, up to three times in a
- * row, at the n-th of a system call that changes something; the recovery after that must come to the end.
+ * kill-in-recovery: the agent ends right behind one of the syncs of a restore (so from every state of the journal), and then recovery
+ * is killed, up to three times in a row, at the n-th of a system call that changes something; the recovery after that must come to the end.
  */
-import { readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { bundle } from './bundle.ts';
 import { type Field, type Scenario, someScenarios } from './field.ts';
-import { Fields } from './fields.ts';
-import { judge } from './oracle.ts';
-import type { Random } from './random.ts';
+import { callsOf, type OnHosts, stopAt, sweepOnHosts } from './hosts.ts';
+import { recoverAndJudge } from './injected.ts';
+import { type Random, randomOf } from './random.ts';
 import { runDriver } from './run-driver.ts';
-import type { CaseResult, Slot, Sweep, SweepSession } from './sweep.ts';
-import { injection, wasInjected } from './system-calls.ts';
+import { type CallCount, countCalls, injection, wasInjected } from './system-calls.ts';
 
-/** How often recovery makes them at most, roughly: a point that it does not come to is not counted. */
-const CALLS: Readonly<Record<string, number>> = {
-  openat: 60,
-  write: 60,
-  fsync: 25,
-  renameat2: 4,
-  rename: 2,
-  rmdir: 10,
-  unlink: 40,
-  mkdir: 3,
-  connect: 25,
-  ftruncate: 1,
-};
+const CASES_PER_STATE = 5;
+const KILLS_AT_MOST = 3;
+/** Cases to spare: what a recovery does after one that was killed is less, and some kills are not reached. */
+const SPARE = 1.5;
 
-class KillInRecoverySession implements SweepSession {
-  readonly #fields: Fields;
-  readonly #offsets = new Map<string, number>();
-
-  constructor(fields: Fields) {
-    this.#fields = fields;
-  }
-
-  async cases(count: number, random: Random): Promise<readonly string[]> {
-    const names: string[] = [];
-    for (const scenario of someScenarios(count, random)) {
-      for (const point of pointsOf(await this.#traced(scenario))) {
-        for (const call of Object.keys(CALLS)) {
-          for (let times = 1; times <= 3; times += 1) {
-            const kills = Array.from({ length: times }, () => 1 + random.below(CALLS[call] ?? 1));
-            names.push(`${scenario} ${point} ${call}#${kills.join(',')}`);
-          }
+export const killInRecovery = sweepOnHosts(
+  (on) => {
+    const counted = new Map<string, readonly CallCount[]>();
+    return {
+      async cases(count, random) {
+        const states: string[] = [];
+        for (const scenario of someScenarios(count, random)) {
+          const calls = await callsOf(on.agent, await on.hosts.of('tmpfs', scenario));
+          calls.forEach((call, index) => {
+            // The change behind a sync does not happen any more.
+            if (call === 'fsync') states.push(`${scenario} ${index + 2}`);
+          });
         }
-      }
-    }
-    // Many do not reach their call: three times as many as are wanted.
-    return random.shuffle(names).slice(0, count * 3 + 10);
-  }
+        const chosen = random.shuffle(states).slice(0, Math.ceil((count * SPARE) / CASES_PER_STATE));
+        const many = Math.ceil((count * SPARE) / Math.max(1, chosen.length));
+        return random.shuffle(
+          chosen.flatMap((state) =>
+            Array.from({ length: many }, (_, index) => `${state} ${1 + (index % KILLS_AT_MOST)}/${index}`),
+          ),
+        );
+      },
 
-  async run(name: string): Promise<CaseResult> {
-    const [scenario = '', at = '', kills = ''] = name.split(' ');
-    const [call = '', counts = ''] = kills.split('#');
-    const field = await this.#fields.of(scenario as Scenario);
-    field.reset();
-    const killed = await runDriver(field, ['run', field.intentFile], { environment: { REFLOAT_CRASH_AT: at } });
-    await killed.orphansGone();
-    let count = 0;
-    for (const n of counts.split(',').map(Number)) {
-      const from = await this.#beforeWork(field, call);
-      const recovery = await runDriver(field, ['recover'], {
-        strace: injection(`${call}#${from + n}`, 'signal=KILL', false),
-        killOrphans: true,
-      });
-      await recovery.orphansGone();
-      if (wasInjected(recovery.trace)) count = 1;
-    }
-    const recovered = await runDriver(field, ['recover']);
-    if (recovered.code !== 0)
-      return { count: 1, violations: [`recovery ended with ${recovered.code}: ${recovered.errors}`] };
-    const { violations, ended } = judge(field, { told: recovered.told });
-    return { count, violations, ended: count === 0 ? 'not reached' : ended };
-  }
-
-  /** Calls that the program makes before its work begins. */
-  async #beforeWork(field: Field, call: string): Promise<number> {
-    const known = this.#offsets.get(call);
-    if (known !== undefined) return known;
-    const { trace } = await runDriver(field, ['nothing'], { strace: ['-e', 'signal=none', '-e', `trace=${call}`] });
-    const made = trace.split('\n').filter((line) => line.startsWith(`${call}(`)).length;
-    this.#offsets.set(call, made);
-    return made;
-  }
-
-  /** The named points of an undisturbed run. */
-  async #traced(scenario: Scenario): Promise<string> {
-    const field = await this.#fields.of(scenario);
-    const file = `${field.intentFile}.points`;
-    rmSync(file, { force: true });
-    field.reset();
-    await runDriver(field, ['run', field.intentFile], { environment: { REFLOAT_CRASH_TRACE: file } });
-    return readFileSync(file, 'utf8');
-  }
-
-  async close(): Promise<void> {
-    await this.#fields.close();
-  }
-}
-
-function pointsOf(trace: string): string[] {
-  return trace
-    .trim()
-    .split('\n')
-    .filter((point) => !point.startsWith('deliver') && !point.includes(' '));
-}
-
-export const killInRecovery: Sweep = {
-  async open(slot: Slot) {
-    return new KillInRecoverySession(new Fields(slot.directory, await bundle(join(slot.directory, 'program'))));
+      async run(name) {
+        const [scenario = '', n = '', kills = ''] = name.split(' ');
+        const host = await on.hosts.of('tmpfs', scenario as Scenario);
+        const { field } = host;
+        const state = `${scenario} ${n}`;
+        const made = counted.get(state) ?? (await countRecovery(on, scenario as Scenario, Number(n)));
+        counted.set(state, made);
+        const random = randomOf(`${on.slot.seed}/${name}`);
+        await stopAt(on.agent, host, Number(n));
+        let count = 0;
+        for (let kill = 0; kill < Number.parseInt(kills, 10); kill += 1)
+          if (await killRecovery(field, pickCall(made, random))) count = 1;
+        const { violations, ended } = await recoverAndJudge(on, scenario as Scenario, { booted: true });
+        return { count, violations, ended: count === 0 ? 'not reached' : ended };
+      },
+    };
   },
-};
+  { startsDriver: true },
+);
+
+async function countRecovery({ hosts, agent }: OnHosts, scenario: Scenario, n: number): Promise<CallCount[]> {
+  const host = await hosts.of('tmpfs', scenario);
+  await stopAt(agent, host, n);
+  return countCalls(host.field, ['recover']);
+}
+
+/** The rare calls as often as the many. */
+function pickCall(made: readonly CallCount[], random: Random): string {
+  const { call, agent } = random.pick(made.filter(({ agent: { from, to } }) => to > from));
+  return `${call}#${agent.from + 1 + random.below(agent.to - agent.from)}`;
+}
+
+/** True if it was reached. */
+async function killRecovery(field: Field, point: string): Promise<boolean> {
+  const recovery = await runDriver(field, ['recover'], {
+    strace: injection(point, 'signal=KILL', false),
+    killOrphans: true,
+  });
+  await recovery.orphansGone();
+  return wasInjected(recovery.trace);
+}

@@ -1,76 +1,91 @@
 /**
- * mutants: the harness is tested itself. A case is a mutant; its sweep runs over every point, in an order by the seed, until the oracle
- * objects. A mutant that nobody notices is a violation.
+ * mutants: the harness is tested itself. A case is a mutant; its sweep runs over every point until the oracle objects, and the same fault
+ * on the unchanged agent must be none for it. A mutant that nobody notices is a violation, and so is a control that somebody does.
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { bundle } from './bundle.ts';
-import { type Agent, callsOf, type Host, Hosts, loadAgent, runCut, runError } from './hosts.ts';
+import { type Agent, callsOf, type Host, loadAgent, type OnHosts, runCut, runError, sweepOnHosts } from './hosts.ts';
 import { CONTROL, MUTANTS, type Mutant } from './mutant-table.ts';
-import { type Random, randomOf } from './random.ts';
-import type { CaseResult, Slot, Sweep, SweepSession } from './sweep.ts';
+import { randomOf } from './random.ts';
+import type { CaseResult } from './sweep.ts';
 
-class MutantsSession implements SweepSession {
-  readonly #slot: Slot;
-  readonly #hosts: Hosts;
-  readonly #unchanged: Agent;
+export const mutants = sweepOnHosts((on) => ({
+  async cases(count, random) {
+    if (count >= MUTANTS.length) return MUTANTS.map(({ name }) => name);
+    // Of a few, none that takes a minute to be noticed.
+    const quick = MUTANTS.filter(({ isQuick }) => isQuick).map(({ name }) => name);
+    return random.shuffle(quick).slice(0, count);
+  },
 
-  constructor(slot: Slot, hosts: Hosts, unchanged: Agent) {
-    this.#slot = slot;
-    this.#hosts = hosts;
-    this.#unchanged = unchanged;
-  }
-
-  async cases(count: number, random: Random): Promise<readonly string[]> {
-    const names = MUTANTS.map(({ name }) => name);
-    return count >= names.length ? names : random.shuffle(names).slice(0, count);
-  }
-
-  async run(name: string): Promise<CaseResult> {
+  async run(name) {
     const mutant = MUTANTS.find((one) => one.name === name);
     if (mutant === undefined) throw new Error(`there is no mutant "${name}"`);
-    const host = await this.#hosts.of(mutant.on, mutant.scenario);
-    const points = await callsOf(this.#unchanged, host);
-    const directory = join(this.#slot.directory, `mutant-${MUTANTS.indexOf(mutant)}`);
-    const agent = await loadAgent(directory, [mutant]);
-    const random = randomOf(`${this.#slot.seed}/${name}`);
-    const order = random.shuffle(points.map((_, index) => index + 1));
-    try {
-      for (const n of [points.length + 1, ...order]) {
-        if (!(await this.#isNoticed(mutant, agent, host, n, random))) continue;
-        const violations = name === CONTROL ? [`noticed at ${n}, and it changes nothing`] : [];
-        return { count: 1, violations, ended: 'noticed' };
-      }
-      if (name === CONTROL) return { count: 1, violations: [], ended: 'not noticed, rightly' };
-      return { count: 1, violations: [`nobody notices the mutant "${name}"`], ended: 'missed' };
-    } finally {
-      rmSync(directory, { recursive: true, force: true });
-    }
-  }
+    const host = await on.hosts.of(mutant.on, mutant.scenario);
+    const points = (await callsOf(on.agent, host)).length;
+    const order = randomOf(`${on.slot.seed}/${name}`).shuffle(Array.from({ length: points }, (_, index) => index + 1));
+    const { ended } = await runCut(on.agent, host, [points + 1]);
+    const faults = faultsOf(mutant, { n: points + 1, errors: null, ended }, order);
+    return name === CONTROL ? tryControl(on.agent, host, faults) : tryMutant(on, mutant, host, faults);
+  },
+}));
 
-  async #isNoticed(mutant: Mutant, agent: Agent, host: Host, n: number, random: Random): Promise<boolean> {
-    try {
-      if (mutant.by === 'cut') return (await runCut(agent, host, [n])).violations.length > 0;
-      const lasting = random.below(2) === 1;
-      const result = await runError(agent, host, n, 'EIO', lasting);
-      return result.violations.length > 0 || (await runError(agent, host, n, 'EIO', !lasting)).violations.length > 0;
-    } catch {
-      // Recovery itself threw.
-      return true;
-    } finally {
-      agent.arm(0, () => undefined);
-      host.field.daemon.isDead = false;
+async function tryMutant(
+  { slot, agent }: OnHosts,
+  mutant: Mutant,
+  host: Host,
+  faults: readonly Fault[],
+): Promise<CaseResult> {
+  const directory = join(slot.directory, `mutant-${MUTANTS.indexOf(mutant)}`);
+  const changed = await loadAgent(directory, [mutant]);
+  try {
+    for (const fault of faults) {
+      if (!(await isNoticed(changed, host, fault))) continue;
+      const isFalse = await isNoticed(agent, host, fault);
+      const violations = isFalse ? [`noticed at ${fault.n}, and so is the unchanged agent`] : [];
+      return { count: 1, violations, ended: isFalse ? 'noticed, wrongly' : 'noticed' };
     }
-  }
-
-  async close(): Promise<void> {
-    await this.#hosts.close();
+    return { count: 1, violations: [`nobody notices the mutant "${mutant.name}"`], ended: 'missed' };
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
   }
 }
 
-export const mutants: Sweep = {
-  async open(slot: Slot) {
-    const hosts = new Hosts(slot.directory, await bundle(join(slot.directory, 'program')));
-    return new MutantsSession(slot, hosts, await loadAgent(join(slot.directory, 'in-process')));
-  },
-};
+async function tryControl(agent: Agent, host: Host, faults: readonly Fault[]): Promise<CaseResult> {
+  for (const fault of faults) {
+    if (!(await isNoticed(agent, host, fault))) continue;
+    return { count: 1, violations: [`noticed at ${fault.n}, and it changes nothing`], ended: 'noticed, wrongly' };
+  }
+  return { count: 1, violations: [], ended: 'not noticed, rightly' };
+}
+
+interface Fault {
+  readonly n: number;
+  /** Null: everything ends there. */
+  readonly errors: number | null;
+  /** How it ends, where nothing befalls it. */
+  readonly ended?: string | undefined;
+}
+
+/** A failure that passes, that outlasts one, three or seven tries, or that stays. */
+const ERRORS = [1, 2, 4, 8, Number.POSITIVE_INFINITY];
+
+/** First behind the end of an undisturbed run, where most are noticed. */
+function faultsOf({ by }: Mutant, behind: Fault, points: readonly number[]): Fault[] {
+  if (by === 'cut') return [behind, ...points.map((n) => ({ n, errors: null }))];
+  return points.flatMap((n) => ERRORS.map((errors) => ({ n, errors })));
+}
+
+/** By the oracle; or because a run without any fault ends otherwise than it should. */
+async function isNoticed(agent: Agent, host: Host, { n, errors, ended }: Fault): Promise<boolean> {
+  try {
+    const tried = errors === null ? runCut(agent, host, [n]) : runError(agent, host, n, 'EIO', errors);
+    const result = await tried;
+    return result.violations.length > 0 || (ended !== undefined && result.ended !== ended);
+  } catch {
+    // Recovery itself threw.
+    return true;
+  } finally {
+    agent.arm(0, () => undefined);
+    host.field.daemon.isDead = false;
+  }
+}

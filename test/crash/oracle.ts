@@ -28,11 +28,16 @@ export interface JudgeOptions {
   readonly told: Told | null;
   /** The agent says so while the cause lasts; then all that matters is that nothing was deleted. */
   readonly isStuck?: boolean;
+  /** Nothing failed but the process or the host: then a warning is no excuse for a missing pre-restore snapshot. */
+  readonly isFaultless?: boolean;
   /** The host started again meanwhile: Docker forgets that a container was paused. */
   readonly booted?: boolean;
 }
 
-export function judge(field: Field, { told, isStuck = false, booted = false }: JudgeOptions): Verdict {
+export function judge(
+  field: Field,
+  { told, isStuck = false, isFaultless = false, booted = false }: JudgeOptions,
+): Verdict {
   const violations: string[] = [];
   const version = field.version();
   for (const { container, version: saw } of field.seen)
@@ -46,7 +51,7 @@ export function judge(field: Field, { told, isStuck = false, booted = false }: J
 
   if (version === null) violations.push(`neither old nor new: ${nearest(field)}`);
   violations.push(...outcomeViolations(field, journal, version === field.wanted, told));
-  if (outcome?.state === 'succeeded') violations.push(...previousViolations(field, outcome));
+  if (outcome?.state === 'succeeded') violations.push(...previousViolations(field, outcome, isFaultless));
   violations.push(...containerViolations(field, outcome, booted));
   violations.push(
     ...leftovers(
@@ -97,7 +102,7 @@ function stuckViolations(field: Field, journal: JournalState | null): string[] {
 }
 
 /** Guarantee 2: the held tree, and the snapshot if there is one, are what was live before. */
-function previousViolations(field: Field, { result }: Outcome): string[] {
+function previousViolations(field: Field, { result }: Outcome, isFaultless: boolean): string[] {
   const violations: string[] = [];
   const held = result?.held ?? [];
   const previous = held.map((tree) => tree.previous);
@@ -106,7 +111,8 @@ function previousViolations(field: Field, { result }: Outcome): string[] {
     violations.push(`the previous tree differs: ${field.differences(field.before, previous).slice(0, 3).join('; ')}`);
   const snapshot = result?.preRestoreSnapshotPath;
   if (snapshot === undefined) {
-    if ((result?.warnings ?? []).length === 0) violations.push('no pre-restore snapshot, and no warning about it');
+    if (isFaultless) violations.push(`no pre-restore snapshot: ${(result?.warnings ?? []).join('; ')}`);
+    else if ((result?.warnings ?? []).length === 0) violations.push('no pre-restore snapshot, and no warning about it');
     return violations;
   }
   const { manifest } = readSnapshotDirectory(snapshot);
@@ -140,14 +146,15 @@ function containerViolations(field: Field, outcome: Outcome | null, booted: bool
 const IN_STATE: ReadonlySet<string> = new Set(['journal', 'snapshots', 'spool', 'agent.lock']);
 
 function leftovers(field: Field, journals: readonly JournalState[]): string[] {
-  const held = new Set(journals.flatMap((state) => heldTrees(state)).map((tree) => tree.previous));
+  const all = journals.flatMap((state) => heldTrees(state)).map((tree) => tree.previous);
+  const held = new Set(all);
   const snapshots = new Set(
     journals.flatMap(({ outcome }) =>
       outcome?.state === 'succeeded' ? [outcome.result?.snapshotId, outcome.result?.preRestoreSnapshotId] : [],
     ),
   );
   const known = new Set([...field.earlier, field.intentId].map((id) => `${id}.jsonl`));
-  const found: string[] = [];
+  const found: string[] = all.length > held.size ? ['a tree that two intents hold'] : [];
   for (const name of names(field.stateDir)) if (!IN_STATE.has(name)) found.push(join(field.stateDir, name));
   for (const folder of ['journal', 'spool'])
     for (const name of names(join(field.stateDir, folder))) if (!known.has(name)) found.push(`${folder}/${name}`);

@@ -23,7 +23,11 @@ export interface RunOptions {
   /** Only this case. */
   readonly onlyCase?: string | undefined;
   readonly slots: number;
+  /** Where bundles lie that sweeps share; default this sweep's own scratch. */
+  readonly programs?: string;
   readonly say: (line: string) => void;
+  /** Say of every case how it ended, and how long it took. */
+  readonly isVerbose?: boolean;
 }
 
 export interface Violation {
@@ -51,7 +55,13 @@ export async function runSweep(entry: SweepEntry, options: RunOptions): Promise<
   const opened: SlotProcess[] = [];
   try {
     const open = async (index: number): Promise<SlotProcess> => {
-      const slot = await SlotProcess.open(entry.name, index, options.seed, join(scratch, String(index)));
+      const slot = await SlotProcess.open({
+        open: entry.name,
+        index,
+        seed: options.seed,
+        directory: join(scratch, String(index)),
+        programs: options.programs ?? join(scratch, 'programs'),
+      });
       opened.push(slot);
       return slot;
     };
@@ -62,8 +72,12 @@ export async function runSweep(entry: SweepEntry, options: RunOptions): Promise<
       slots.map(async (started, index) => {
         let slot = started;
         for (let name = names.shift(); name !== undefined && !tally.isEnough; name = names.shift()) {
+          const started = performance.now();
           try {
-            tally.add(name, await slot.run(name, entry.caseMs ?? CASE_MS));
+            const result = await slot.run(name, entry.caseMs ?? CASE_MS);
+            tally.add(name, result);
+            if (options.isVerbose === true)
+              options.say(`${name}: ${result.ended ?? 'ended'}, ${Math.round(performance.now() - started)} ms`);
           } catch (error) {
             tally.add(name, { count: 1, violations: [String(error)] });
             slot.kill();
@@ -135,7 +149,7 @@ class SlotProcess {
     this.#child = child;
   }
 
-  static async open(sweep: string, index: number, seed: string, directory: string): Promise<SlotProcess> {
+  static async open(message: ToSlot): Promise<SlotProcess> {
     const child = fork(join(import.meta.dirname, 'slot.ts'), [], {
       // A mount namespace of its own: a file system that is to lose power must not live on in somebody else's, and all mounts end
       // with the slot, however that ends.
@@ -144,7 +158,7 @@ class SlotProcess {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     const slot = new SlotProcess(child);
-    await slot.#ask({ open: sweep, index, seed, directory }, OPEN_MS);
+    await slot.#ask(message, OPEN_MS);
     return slot;
   }
 

@@ -5,7 +5,13 @@ import type { CaseResult, SweepSession } from './sweep.ts';
 import { SWEEPS } from './sweeps.ts';
 
 export type ToSlot =
-  | { readonly open: string; readonly index: number; readonly seed: string; readonly directory: string }
+  | {
+      readonly open: string;
+      readonly index: number;
+      readonly seed: string;
+      readonly directory: string;
+      readonly programs: string;
+    }
   | { readonly cases: number }
   | { readonly run: string }
   | { readonly close: true };
@@ -29,7 +35,7 @@ async function answer(message: ToSlot): Promise<FromSlot> {
     ({ seed, directory } = message);
     opened = entry.name;
     mkdirSync(directory, { recursive: true });
-    session = await (await entry.load()).open({ index: message.index, seed, directory });
+    session = await (await entry.load()).open({ index: message.index, seed, directory, programs: message.programs });
     return { opened: true };
   }
   if (session === null) throw new Error('no sweep is open');

@@ -12,6 +12,8 @@ export interface Slot {
   readonly seed: string;
   /** Scratch that nobody else uses, on tmpfs; removed afterwards. */
   readonly directory: string;
+  /** Bundles that all slots share. */
+  readonly programs: string;
 }
 
 export interface CaseResult {

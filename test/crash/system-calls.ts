@@ -45,9 +45,8 @@ export interface CallCount {
   readonly any: { readonly from: number; readonly to: number };
 }
 
-/** Runs the driver once on a fresh field and counts. */
+/** Runs the driver once, without a fault, and counts. */
 export async function countCalls(field: Field, args: readonly string[]): Promise<CallCount[]> {
-  field.reset();
   const directory = mkdtempSync(join(tmpdir(), 'refloat-trace-'));
   try {
     const strace = [

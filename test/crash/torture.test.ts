@@ -1,18 +1,23 @@
 /** A sample of every sweep; `npm run torture` runs them in full. What fails here is repeated with the command in its message. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { test } from 'node:test';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
 import { newSeed } from './random.ts';
 import { README, reportIn, sectionOf, splitReadme } from './report.ts';
 import { runSweep } from './runner.ts';
 import { SWEEPS } from './sweeps.ts';
 
+const programs = mkdtempSync(join(tmpdir(), 'refloat-programs-'));
+after(() => rmSync(programs, { recursive: true }));
 const seed = process.env['REFLOAT_TORTURE_SEED'] ?? newSeed();
 
 for (const entry of SWEEPS.filter(({ sample }) => sample > 0)) {
   test(`${entry.name}: a sample of ${entry.sample}`, async (t) => {
     t.diagnostic(`npm run torture -- --sample --sweep ${entry.name} --seed ${seed}`);
-    const summary = await runSweep(entry, { seed, count: entry.sample, slots: 2, say: (line) => t.diagnostic(line) });
+    const say = (line: string): void => t.diagnostic(line);
+    const summary = await runSweep(entry, { seed, count: entry.sample, slots: 1, programs, say });
     const told = summary.told.map(
       (violation) => `--sweep ${entry.name} --seed ${seed} --case ${JSON.stringify(violation.case)}: ${violation.what}`,
     );

@@ -1,10 +1,12 @@
 /**
- * `npm run torture [-- --sweep NAME[,NAME]] [--sample] [--seed S] [--case C] [--count N] [--slots N] [--json FILE] [--write-readme]`
+ * `npm run torture [-- --sweep NAME[,NAME]] [--sample] [--seed S] [--case C] [--count N] [--slots N] [--json FILE] [--verbose] [--write-readme]`
  *
  * Runs the sweeps of `sweeps.ts`, all of them unless told otherwise, and prints what they tried and found; a JSON summary comes
  * last. Exit code 1 when anything was violated. With a case (and its seed) it repeats that one alone.
  */
-import { writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { newSeed } from './random.ts';
 import { type Report, writeReadme } from './report.ts';
@@ -20,6 +22,7 @@ const { values } = parseArgs({
     count: { type: 'string' },
     slots: { type: 'string', default: '2' },
     json: { type: 'string' },
+    verbose: { type: 'boolean', default: false },
     'write-readme': { type: 'boolean', default: false },
   },
 });
@@ -34,10 +37,20 @@ const say = (line: string): void => void process.stdout.write(`${line}\n`);
 say(`seed ${seed}`);
 const began = new Date();
 const sweeps: SweepSummary[] = [];
+const programs = mkdtempSync(join(tmpdir(), 'refloat-programs-'));
+process.once('exit', () => rmSync(programs, { recursive: true, force: true }));
 for (const entry of chosen) {
   const count = values.count === undefined ? (values.sample ? entry.sample : entry.full) : Number(values.count);
   say(`${entry.name}: ${entry.what}`);
-  const summary = await runSweep(entry, { seed, count, onlyCase: values.case, slots: Number(values.slots), say });
+  const summary = await runSweep(entry, {
+    seed,
+    count,
+    onlyCase: values.case,
+    slots: Number(values.slots),
+    programs,
+    isVerbose: values.verbose,
+    say,
+  });
   sweeps.push(summary);
   const ended = Object.entries(summary.ended).map(([how, many]) => `${many} ${how}`);
   say(

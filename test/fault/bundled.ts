@@ -1,6 +1,5 @@
 /** Sessions of sweeps whose archive children start quickly: bundled, with the product's own pauses and times. */
-import { join } from 'node:path';
-import { bundle } from '../crash/bundle.ts';
+import { sharedBundle } from '../crash/bundle.ts';
 import type { Slot, SweepSession } from '../crash/sweep.ts';
 
 /** @param name the function that `entry` exports: it opens a session in a slot, with whatever lives outside of the bundle */
@@ -10,7 +9,7 @@ export async function openBundled(
   name: string,
   ...outside: readonly unknown[]
 ): Promise<SweepSession> {
-  const program = await bundle(join(slot.directory, 'program'), { entry, ownPauses: true });
+  const program = await sharedBundle(slot.programs, { entry, ownPauses: true });
   const module = (await import(program)) as Readonly<
     Record<string, (slot: Slot, ...outside: readonly unknown[]) => Promise<SweepSession>>
   >;

@@ -6,51 +6,36 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { bundle } from '../crash/bundle.ts';
 import { type Scenario, someScenarios } from '../crash/field.ts';
-import { type Agent, callsOf, type Host, Hosts, loadAgent, runDisturbed } from '../crash/hosts.ts';
-import type { Random } from '../crash/random.ts';
-import type { CaseResult, Slot, Sweep, SweepSession } from '../crash/sweep.ts';
+import { callsOf, type Host, runDisturbed, sweepOnHosts } from '../crash/hosts.ts';
 
 const LEVELS = 40;
 const BYTES_PER_LEVEL = 8192;
 const INODES_PER_LEVEL = 2;
 
-class SpaceSession implements SweepSession {
-  readonly #hosts: Hosts;
-  readonly #agent: Agent;
-
-  constructor(hosts: Hosts, agent: Agent) {
-    this.#hosts = hosts;
-    this.#agent = agent;
-  }
-
-  async cases(count: number, random: Random): Promise<readonly string[]> {
+export const space = sweepOnHosts(({ hosts, agent }) => ({
+  async cases(count, random) {
     const names: string[] = [];
     for (const scenario of someScenarios(count, random)) {
-      const points = (await callsOf(this.#agent, await this.#hosts.of('small', scenario))).length;
+      const points = (await callsOf(agent, await hosts.of('small', scenario))).length;
       for (const what of ['blocks', 'inodes'])
         for (let level = 0; level < LEVELS; level += 1)
           names.push(`${scenario} ${what} ${level} ${1 + random.below(points)}`);
     }
     return random.shuffle(names).slice(0, Math.max(count, 1));
-  }
+  },
 
-  async run(name: string): Promise<CaseResult> {
+  async run(name) {
     const [scenario = '', what, level = '0', n = '1'] = name.split(' ');
-    const host = await this.#hosts.of('small', scenario as Scenario);
+    const host = await hosts.of('small', scenario as Scenario);
     const taken = join(host.disk?.path ?? '', 'taken');
     const take = what === 'blocks' ? takeBlocks : takeInodes;
-    return runDisturbed(this.#agent, host, Number(n), {
+    return runDisturbed(agent, host, Number(n), {
       disturb: () => take(host, taken, Number(level)),
       giveBack: () => rmSync(taken, { recursive: true, force: true }),
     });
-  }
-
-  async close(): Promise<void> {
-    await this.#hosts.close();
-  }
-}
+  },
+}));
 
 function takeBlocks(host: Host, taken: string, level: number): void {
   const { bavail, bsize } = statfsSync(host.field.hostRoot);
@@ -64,10 +49,3 @@ function takeInodes(host: Host, taken: string, level: number): void {
   const inodes = statfsSync(host.field.hostRoot).ffree - level * INODES_PER_LEVEL;
   for (let index = 0; index < inodes; index += 1) writeFileSync(join(taken, String(index)), '');
 }
-
-export const space: Sweep = {
-  async open(slot: Slot) {
-    const hosts = new Hosts(slot.directory, await bundle(join(slot.directory, 'program')));
-    return new SpaceSession(hosts, await loadAgent(join(slot.directory, 'in-process')));
-  },
-};

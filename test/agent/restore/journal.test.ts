@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -51,6 +60,22 @@ function refusesToRead(bytes: Buffer, id: string): boolean {
 test('CRC-32C gives the check value of its standard', () => {
   assert.equal(crc32c(Buffer.from('123456789')), 'e3069283');
   assert.equal(crc32c(Buffer.alloc(32)), '8a9136aa');
+});
+
+test('a journal that is opened again is written anew, since what is read may never have reached the disk', () => {
+  const { path, id, bytes } = written();
+  const before = statSync(path).ino;
+  writeFileSync(`${path}.new`, 'what a crash left of an earlier try');
+  const journal = Journal.open(path, id, now);
+  assert.notEqual(statSync(path).ino, before);
+  assert.deepEqual(readFileSync(path), bytes);
+  assert.deepEqual(
+    readdirSync(directory).filter((name) => name.endsWith('.new')),
+    [],
+  );
+  journal.append({ type: 'started', step: 'health' });
+  journal.close();
+  assert.equal(readRecords(readFileSync(path), path, id).records.length, RECORDS.length + 2);
 });
 
 test('records come back as they were appended, and the state adds up', () => {
