@@ -35,7 +35,8 @@ export const journal = sweepOnHosts(({ slot, hosts, agent }) => {
         whole.push(...KINDS.map((kind) => `${scenario} ${kind}`));
         for (let disk = 0; disk < Math.max(1, count / 500); disk += 1)
           whole.push(`${scenario} disk ${random.below(2 ** 30)}`);
-        for (let from = 0; from <= bytes.length; from += PER_CASE) runs.push(`${scenario} cut ${from}`);
+        const cuts = count >= 10_000 ? whole : runs;
+        for (let from = 0; from <= bytes.length; from += PER_CASE) cuts.push(`${scenario} cut ${from}`);
         for (let from = 0; from < bytes.length * 8; from += PER_CASE) runs.push(`${scenario} bits ${from}`);
       }
       return [...whole, ...random.shuffle(runs)];

@@ -41,7 +41,7 @@ export const SWEEPS: readonly SweepEntry[] = [
   {
     name: 'journal',
     what: 'cut at every byte, every bit flipped, records doubled, swapped, left out, foreign, of another version',
-    full: 20_000,
+    full: 200_000,
     sample: 1000,
     load: async () => (await import('./journal.ts')).journal,
   },
