@@ -37,6 +37,8 @@ export interface BundleOptions {
   readonly changes?: readonly Change[];
   /** The waiting between two tries is left as it is; the archive child begins quickly all the same. */
   readonly ownPauses?: boolean;
+  /** With the changes that are given and no others. */
+  readonly isPlain?: boolean;
   /** Modules that are put in the place of others: `node:fs`, or a file of the agent, by a file of the harness. */
   readonly instead?: Readonly<Record<string, string>>;
 }
@@ -63,11 +65,11 @@ export async function sharedBundle(programs: string, options: BundleOptions = {}
  * @throws Error when a text to change is not there exactly once
  */
 export async function bundle(directory: string, options: BundleOptions = {}): Promise<string> {
-  const { entry = 'test/crash/driver.ts' } = options;
+  const { entry = 'test/crash/driver.ts', isPlain = false } = options;
   const own = options.ownPauses === true;
   const changes = [
-    ...(own ? [] : [SHORT_PAUSES]),
-    ...(own || options.entry === undefined ? [SMALL_CHILD] : []),
+    ...(own || isPlain ? [] : [SHORT_PAUSES]),
+    ...((own || options.entry === undefined) && !isPlain ? [SMALL_CHILD] : []),
     ...(options.changes ?? []),
   ];
   await build({

@@ -37,7 +37,7 @@ export interface OnHosts {
 
 /** A sweep whose cases run on hosts of its slot. */
 export function sweepOnHosts(
-  begin: (on: OnHosts) => Omit<SweepSession, 'close'>,
+  begin: (on: OnHosts) => Omit<SweepSession, 'close'> & Partial<Pick<SweepSession, 'close'>>,
   { startsDriver = false }: { readonly startsDriver?: boolean } = {},
 ): Sweep {
   return {
@@ -45,7 +45,14 @@ export function sweepOnHosts(
       const agent = (await import(pathToFileURL(await sharedBundle(slot.programs, WITH_POINTS)).href)) as Agent;
       const program = startsDriver ? await sharedBundle(slot.programs) : undefined;
       const hosts = new Hosts(slot.directory, agent, program);
-      return { ...begin({ slot, hosts, agent }), close: () => hosts.close() };
+      const session = begin({ slot, hosts, agent });
+      return {
+        ...session,
+        async close() {
+          await session.close?.();
+          await hosts.close();
+        },
+      };
     },
   };
 }

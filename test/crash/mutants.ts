@@ -4,30 +4,43 @@
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { GuardChecks } from './ask-guards.ts';
+import { GUARD_MUTANTS } from './guard-mutant-table.ts';
 import { type Agent, callsOf, type Host, loadAgent, type OnHosts, runCut, runError, sweepOnHosts } from './hosts.ts';
 import { CONTROL, MUTANTS, type Mutant } from './mutant-table.ts';
 import { randomOf } from './random.ts';
 import type { CaseResult } from './sweep.ts';
 
-export const mutants = sweepOnHosts((on) => ({
-  async cases(count, random) {
-    if (count >= MUTANTS.length) return MUTANTS.map(({ name }) => name);
-    // Of a few, none that takes a minute to be noticed.
-    const quick = MUTANTS.filter(({ isQuick }) => isQuick).map(({ name }) => name);
-    return random.shuffle(quick).slice(0, count);
-  },
+export const mutants = sweepOnHosts((on) => {
+  const guards = new GuardChecks(join(on.slot.directory, 'guards'));
+  return {
+    async cases(count, random) {
+      if (count > MUTANTS.length) return [...MUTANTS, ...GUARD_MUTANTS].map(({ name }) => name);
+      // Of a few, none that takes a minute to be noticed.
+      const quick = [
+        ...MUTANTS.filter(({ isQuick }) => isQuick),
+        ...GUARD_MUTANTS.filter(({ by }) => by === 'link'),
+      ].map(({ name }) => name);
+      return random.shuffle(quick).slice(0, count);
+    },
 
-  async run(name) {
-    const mutant = MUTANTS.find((one) => one.name === name);
-    if (mutant === undefined) throw new Error(`there is no mutant "${name}"`);
-    const host = await on.hosts.of(mutant.on, mutant.scenario);
-    const points = (await callsOf(on.agent, host)).length;
-    const order = randomOf(`${on.slot.seed}/${name}`).shuffle(Array.from({ length: points }, (_, index) => index + 1));
-    const { ended } = await runCut(on.agent, host, [points + 1]);
-    const faults = faultsOf(mutant, { n: points + 1, errors: null, ended }, order);
-    return name === CONTROL ? tryControl(on.agent, host, faults) : tryMutant(on, mutant, host, faults);
-  },
-}));
+    async run(name) {
+      const guard = GUARD_MUTANTS.find((one) => one.name === name);
+      if (guard !== undefined) return guards.run(guard);
+      const mutant = MUTANTS.find((one) => one.name === name);
+      if (mutant === undefined) throw new Error(`there is no mutant "${name}"`);
+      const host = await on.hosts.of(mutant.on, mutant.scenario);
+      const points = (await callsOf(on.agent, host)).length;
+      const order = randomOf(`${on.slot.seed}/${name}`).shuffle(
+        Array.from({ length: points }, (_, index) => index + 1),
+      );
+      const { ended } = await runCut(on.agent, host, [points + 1]);
+      const faults = faultsOf(mutant, { n: points + 1, errors: null, ended }, order);
+      return name === CONTROL ? tryControl(on.agent, host, faults) : tryMutant(on, mutant, host, faults);
+    },
+    close: () => guards.close(),
+  };
+});
 
 async function tryMutant(
   { slot, agent }: OnHosts,

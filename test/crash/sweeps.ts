@@ -1,4 +1,5 @@
 /** The harness on one screen: every sweep, with what a full run tries at least. */
+import { GUARD_MUTANTS } from './guard-mutant-table.ts';
 import { MUTANTS } from './mutant-table.ts';
 import type { SweepEntry } from './sweep.ts';
 
@@ -54,8 +55,8 @@ export const SWEEPS: readonly SweepEntry[] = [
   },
   {
     name: 'mutants',
-    what: 'a guard of the engine is taken out; the other sweeps must notice, by name',
-    full: MUTANTS.length,
+    what: 'a guard of the engine is taken out; the other sweeps, or a check of its own, must notice, by name',
+    full: MUTANTS.length + GUARD_MUTANTS.length,
     sample: 2,
     caseMs: 1_200_000,
     load: async () => (await import('./mutants.ts')).mutants,

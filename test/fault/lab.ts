@@ -100,7 +100,8 @@ export class Lab {
       network: 'none',
       replicas: 2,
       restart: 'always',
-      env: { FAIL_IF: '/volumes/first/refuse' },
+      // It looks at that alone, so that it ends within the grace period on a loaded machine, too.
+      env: { FAIL_IF: '/volumes/first/refuse', VOLUMES: '/nowhere' },
       stopTimeoutSeconds: 3,
       health: { graceSeconds: 0.3, timeoutSeconds: 20 },
       capture: { freeze: 'stop' },
