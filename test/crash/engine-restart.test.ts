@@ -7,11 +7,11 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import { startOwnEngine } from '../helpers/engine.ts';
 import { buildTestImage } from '../helpers/image.ts';
 import { startStack } from '../helpers/stack.ts';
 import { type TwoVolumes, twoVolumes } from '../helpers/two-volumes.ts';
+import { untilStopped } from '../helpers/until-stopped.ts';
 import { newSeed, randomOf } from './random.ts';
 
 const own = await startOwnEngine();
@@ -52,14 +52,6 @@ async function engineDies(points: readonly string[], point: string): Promise<voi
   await own.restart('SIGKILL');
   const [container] = await own.engine.list();
   if (!mayRun(points, point)) assert.equal(container?.active, false, `${point}: the engine started ${container?.name}`);
-}
-
-async function untilStopped(pid: number): Promise<void> {
-  const until = performance.now() + 60_000;
-  while (!/^State:\s+T/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))) {
-    assert.ok(performance.now() < until, 'the agent did not come to the point');
-    await delay(10);
-  }
 }
 
 test('whenever the engine dies and starts again, the application sees all of the old data or all of the new', async (t) => {
