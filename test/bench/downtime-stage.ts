@@ -7,7 +7,7 @@ import { createEngine } from '../../agent/docker/dockerode-engine.ts';
 import type { Engine } from '../../agent/docker/engine.ts';
 import { ensureEngine } from '../../agent/docker/private-engine.ts';
 import { DemoApi } from '../demo/api.ts';
-import { type Cleanup, firstJsonLine, runProgram, startProgram } from '../demo/cleanup.ts';
+import { type Cleanup, firstJsonLine, type Program, runProgram, startProgram } from '../demo/cleanup.ts';
 import { listenerImage } from '../helpers/image.ts';
 import { mountLoop } from '../helpers/loop-fs.ts';
 
@@ -26,6 +26,8 @@ export interface BenchStage {
   readonly root: string;
   /** Elsewhere, for archives of the other tool. */
   readonly scratch: string;
+  /** Ends the agent, if it still runs, and starts it again. @param more environment of this one alone */
+  restartAgent(more?: NodeJS.ProcessEnv): Promise<Program>;
 }
 
 export async function setBenchStage(
@@ -74,9 +76,15 @@ export async function setBenchStage(
     [agentProgram, 'enroll', '--api', ready.url, '--token', ready.enrollmentToken, '--json'],
     agentEnv,
   );
-  const agent = startProgram('refloat-agent run', [agentProgram, 'run', '--json'], agentEnv);
-  cleanup.add('refloat-agent run', () => agent.stop());
-  await firstJsonLine('refloat-agent run', agent, cleanup.signal);
+  let agent: Program | undefined;
+  cleanup.add('refloat-agent run', () => agent?.stop());
+  const restartAgent = async (more: NodeJS.ProcessEnv = {}): Promise<Program> => {
+    await agent?.stop();
+    agent = startProgram('refloat-agent run', [agentProgram, 'run', '--json'], { ...agentEnv, ...more });
+    await firstJsonLine('refloat-agent run', agent, cleanup.signal);
+    return agent;
+  };
+  await restartAgent();
   return {
     engine,
     api: new DemoApi(ready.url, ready.adminToken, cleanup.signal),
@@ -84,6 +92,7 @@ export async function setBenchStage(
     image,
     root: fileSystem.path,
     scratch,
+    restartAgent,
   };
 }
 

@@ -1,7 +1,7 @@
 /**
- * `npm run bench -- downtime [--pairs N] [--shape NAME] [--json]`: how long a workload is away while it is restored, and while the
+ * `npm run bench -- downtime [--pairs N] [--shape NAME | --recovery] [--json]`: how long a workload is away while it is restored, and while the
  * restore is undone, beside a plain stop and start of the very same container, and beside the way without Refloat: stop, delete,
- * `tar -x`, start. All in one run, taken in turns, seen from outside.
+ * `tar -x`, start. All in one run, taken in turns, seen from outside. And how long recovery takes on little and on much data.
  */
 import { execFile } from 'node:child_process';
 import { randomFillSync } from 'node:crypto';
@@ -13,10 +13,11 @@ import { type IntentState, isOver } from '../../db/intent-state.ts';
 import { Cleanup } from '../demo/cleanup.ts';
 import { type BenchStage, freePort, setBenchStage } from './downtime-stage.ts';
 import { outage, untilServed } from './probe.ts';
+import { measureRecovery, recoveryText } from './recovery.ts';
 
 const run = promisify(execFile);
 
-interface Shape {
+export interface Shape {
   readonly name: string;
   readonly volumes: number;
   fill(directory: string): Promise<void>;
@@ -49,47 +50,60 @@ export async function main(args: readonly string[]): Promise<void> {
   const only = option('--shape');
   const shapes = SHAPES.filter(({ name }) => only === undefined || name.includes(only));
   if (!Number.isInteger(pairs) || pairs < 1 || shapes.length === 0)
-    throw new Error('usage: downtime [--pairs N] [--shape NAME] [--json]');
+    throw new Error('usage: downtime [--pairs N] [--shape NAME | --recovery] [--json]');
   const say = (line: string): void => void process.stderr.write(`${line}\n`);
   const cleanup = new Cleanup();
   try {
     const stage = await setBenchStage(cleanup, say);
     const rows: Row[] = [];
-    for (const shape of shapes) rows.push(await measure(stage, cleanup, shape, pairs, say));
-    process.stdout.write(args.includes('--json') ? `${JSON.stringify({ ok: true, rows })}\n` : table(rows));
+    if (!args.includes('--recovery'))
+      for (const shape of shapes) rows.push(await measure(stage, cleanup, shape, pairs, say));
+    const recovery = only === undefined ? await measureRecovery(stage, cleanup, pairs, say) : [];
+    process.stdout.write(
+      args.includes('--json')
+        ? `${JSON.stringify({ ok: true, rows, recovery })}\n`
+        : `${rows.length === 0 ? '' : table(rows)}${recoveryText(recovery)}`,
+    );
   } finally {
     for (const failed of await cleanup.run()) say(`left behind: ${failed}`);
   }
 }
 
-async function measure(
-  stage: BenchStage,
+export interface Deployed {
+  readonly name: string;
+  readonly port: number;
+  /** Of the API. */
+  readonly path: string;
+  readonly container: string;
+  readonly snapshotId: string;
+  readonly volumes: readonly { readonly source: string }[];
+}
+
+/** A workload on data of this shape, with a snapshot of it. */
+export async function deployShape(
+  { api, engine, root, hostId, image }: BenchStage,
   cleanup: Cleanup,
   shape: Shape,
-  pairs: number,
   say: (line: string) => void,
-): Promise<Row> {
-  const { api, engine } = stage;
+): Promise<Deployed> {
   say(`${shape.name}: filling`);
   const name = `bench-${shape.name.replaceAll(/[^a-z0-9]+/gi, '-').toLowerCase()}`;
   const port = await freePort();
   const volumes = Array.from({ length: shape.volumes }, (_, index) => ({
     name: `v${index}`,
     scope: 'absolute',
-    source: join(stage.root, name, `v${index}`),
+    source: join(root, name, `v${index}`),
     target: `/volumes/v${index}`,
   }));
   for (const { source } of volumes) {
     await mkdir(source, { recursive: true });
     await shape.fill(source);
   }
-  const archive = join(stage.scratch, `${name}.tar`);
-  await run('tar', ['-cf', archive, '-C', join(stage.root, name), '.']);
   const workload = await api.call<{ id: string }>('POST', '/api/workloads', {
     name,
     project: 'bench',
-    hostId: stage.hostId,
-    image: stage.image,
+    hostId,
+    image,
     network: 'host',
     env: { PORT: String(port) },
     volumes,
@@ -104,8 +118,21 @@ async function measure(
     await engine.remove(container);
   });
   await untilServed(port);
-  const snapshotId = (await api.intent(`${path}/snapshots`)).result?.snapshotId;
+  const snapshotId = String((await api.intent(`${path}/snapshots`)).result?.snapshotId);
+  return { name, port, path, container, snapshotId, volumes };
+}
 
+async function measure(
+  stage: BenchStage,
+  cleanup: Cleanup,
+  shape: Shape,
+  pairs: number,
+  say: (line: string) => void,
+): Promise<Row> {
+  const { api, engine } = stage;
+  const { name, port, path, container, snapshotId, volumes } = await deployShape(stage, cleanup, shape, say);
+  const archive = join(stage.scratch, `${name}.tar`);
+  await run('tar', ['-cf', archive, '-C', join(stage.root, name), '.']);
   const confirm = { 'X-Confirm-Restore': name };
   const stopAndStart = async (): Promise<void> => {
     await engine.stop(container, 10);

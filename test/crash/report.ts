@@ -35,6 +35,7 @@ export function sectionOf(report: Report): string {
     const cells = [sweep.name, what, sweep.count, sweep.violations, ended.join(', ') || '–', `${sweep.seconds} s`];
     return `| ${cells.join(' | ')} |`;
   });
+  const missing = SWEEPS.filter(({ name }) => report.sweeps.every((sweep) => sweep.name !== name));
   const seconds = report.sweeps.reduce((sum, sweep) => sum + sweep.seconds, 0);
   return [
     '',
@@ -47,8 +48,30 @@ export function sectionOf(report: Report): string {
     '| --- | --- | ---: | ---: | --- | ---: |',
     ...rows,
     '',
+    ...(missing.length === 0 ? [] : [`Not run in full yet: ${missing.map(({ name }) => name).join(', ')}.`, '']),
     '',
   ].join('\n');
+}
+
+/** The reports of full runs of some sweeps each, with one seed, as one. @throws Error when one is something else */
+export function mergeReports(reports: readonly Report[]): Report {
+  const [first] = reports;
+  if (first === undefined) throw new Error('there is no report');
+  const sweeps = reports.flatMap((report) => report.sweeps);
+  const wrong = reports.find(({ full, seed }) => !full || seed !== first.seed);
+  if (wrong !== undefined || new Set(sweeps.map(({ name }) => name)).size < sweeps.length)
+    throw new Error('only full runs with one seed, of every sweep at most one');
+  const order = SWEEPS.map(({ name }) => name);
+  return {
+    seed: first.seed,
+    at:
+      reports
+        .map(({ at }) => at)
+        .toSorted()
+        .at(-1) ?? first.at,
+    full: true,
+    sweeps: sweeps.toSorted((a, b) => order.indexOf(a.name) - order.indexOf(b.name)),
+  };
 }
 
 /** The run that a section was made from; null if it is of none. */

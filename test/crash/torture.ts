@@ -1,15 +1,17 @@
 /**
  * `npm run torture [-- --sweep NAME[,NAME]] [--sample] [--seed S] [--case C] [--count N] [--slots N] [--json FILE] [--verbose] [--write-readme]`
  *
+ * Or `--reports FILE[,FILE]`: writes the README's summary from full runs of some sweeps each.
+ *
  * Runs the sweeps of `sweeps.ts`, all of them unless told otherwise, and prints what they tried and found; a JSON summary comes
  * last. Exit code 1 when anything was violated. With a case (and its seed) it repeats that one alone.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { newSeed } from './random.ts';
-import { type Report, writeReadme } from './report.ts';
+import { mergeReports, type Report, writeReadme } from './report.ts';
 import { runSweep, type SweepSummary } from './runner.ts';
 import { SWEEPS } from './sweeps.ts';
 
@@ -24,8 +26,14 @@ const { values } = parseArgs({
     json: { type: 'string' },
     verbose: { type: 'boolean', default: false },
     'write-readme': { type: 'boolean', default: false },
+    reports: { type: 'string' },
   },
 });
+if (values.reports !== undefined) {
+  const read = (file: string): Report => JSON.parse(readFileSync(file, 'utf8')) as Report;
+  writeReadme(mergeReports(values.reports.split(',').map(read)));
+  process.exit(0);
+}
 const names = values.sweep?.split(',') ?? SWEEPS.map(({ name }) => name);
 const chosen = SWEEPS.filter(({ name }) => names.includes(name));
 if (chosen.length !== names.length || (values.case !== undefined && chosen.length !== 1)) {
