@@ -13,6 +13,7 @@ import { sql as hostsAndIssuers } from './migrations/0003-hosts-and-issuers.ts';
 import { sql as api } from './migrations/0004-api.ts';
 import { sql as imports } from './migrations/0005-import.ts';
 import { sql as adopt } from './migrations/0006-adopt.ts';
+import { sql as policiesOnce } from './migrations/0007-policies-once.ts';
 
 export interface Migration {
   readonly name: string;
@@ -27,6 +28,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: '0004-api', sql: api },
   { name: '0005-import', sql: imports },
   { name: '0006-adopt', sql: adopt },
+  { name: '0007-policies-once', sql: policiesOnce },
 ];
 
 /** Key of the advisory lock, the same in every process. */
