@@ -21,6 +21,7 @@ import {
   signedIn,
   signInSecret,
 } from '../helpers/control-plane.ts';
+import { headerCases } from './header-cases.ts';
 import { pageCases } from './page-cases.ts';
 
 const UNKNOWN = '01900000-0000-7000-8000-000000000000';
@@ -847,6 +848,7 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
     });
 
     pageCases(() => plane);
+    headerCases(() => plane);
 
     test('what nobody asked for is answered sanely', async () => {
       assert.deepEqual((await call(plane, 'GET', '/healthz')).body, { ok: true });
