@@ -21,35 +21,13 @@ import { ensureTestTools } from './helpers/tools.ts';
 /** More than cores, since most of them wait most of the time: for an engine, a lease, a browser. */
 const CONCURRENCY = 4;
 
-/** The files that take longest, which begin first, so that none of them is alone at the end. */
-const LONGEST = [
-  'crash/kill-at-every-point',
-  'crash/torture',
-  'agent/archive/corpus',
-  'agent/claim',
-  'e2e/volumes',
-  'agent/capture/crash',
-  'e2e/restore',
-  'agent/deploy/redeploy',
-  'agent/deploy/deploy',
-  'crash/engine-restart',
-  'functions/authorization-matrix',
-  'db/row-level-security',
-  'workers/',
-];
-const rank = (name: string): number => {
-  const at = LONGEST.findIndex((long) => name.includes(long));
-  return at < 0 ? LONGEST.length : at;
-};
-
 const here = import.meta.dirname;
 const filters = process.argv.slice(2);
 const files = readdirSync(here, { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.test.ts'))
   .map((name) => relative(process.cwd(), join(here, name)))
   .filter((name) => filters.length === 0 || filters.some((filter) => name.includes(filter)))
-  .sort()
-  .sort((a, b) => rank(a) - rank(b));
+  .sort();
 
 const undo: (() => Promise<unknown>)[] = [];
 try {
