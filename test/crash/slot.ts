@@ -1,5 +1,6 @@
 /** One slot of the runner, a process of its own: opens a sweep, names its cases or runs them, one message at a time. */
-import { mkdirSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { randomOf } from './random.ts';
 import type { CaseResult, SweepSession } from './sweep.ts';
 import { SWEEPS } from './sweeps.ts';
@@ -55,6 +56,19 @@ async function answer(message: ToSlot): Promise<FromSlot> {
   return { closed: true };
 }
 
+/**
+ * This mount namespace began as a copy: what others had mounted would stay mounted here when they let go of it, where nothing
+ * passes on that they did.
+ */
+function letGoOfOthersMounts(): void {
+  const loops = readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[4] ?? '')
+    .filter((path) => path.includes('/refloat-loop-'));
+  if (loops.length > 0) execFileSync('umount', ['--lazy', ...loops]);
+}
+
+letGoOfOthersMounts();
 process.on('message', (message: ToSlot) => {
   void answer(message)
     .catch((error: unknown): FromSlot => ({ failed: error instanceof Error ? (error.stack ?? '') : String(error) }))
