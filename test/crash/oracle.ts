@@ -50,6 +50,9 @@ export function judge(
   if (isStuck) return { violations: [...violations, ...stuckViolations(field, journal)], ended: 'stuck' };
 
   if (version === null) violations.push(`neither old nor new: ${nearest(field)}`);
+  const hadStarted = field.seen.some(({ version: saw }) => saw === field.wanted);
+  if (isFaultless && hadStarted && version === field.before && field.scenario !== 'unwind')
+    violations.push('the new version was up, and a crash took it away again');
   violations.push(...outcomeViolations(field, journal, version === field.wanted, told));
   if (outcome?.state === 'succeeded') violations.push(...previousViolations(field, outcome, isFaultless));
   violations.push(...containerViolations(field, outcome, booted));
