@@ -81,7 +81,7 @@ export const SWEEPS: readonly SweepEntry[] = [
     name: 'claims',
     what: 'up to 50 claimers on 10,000 intents; holders stopped beyond their lease; cancels racing the commit point; clock jumps',
     full: 2000,
-    sample: 0,
+    sample: 20,
     caseMs: 600_000,
     load: async () => (await import('../fault/claims.ts')).claims,
   },
