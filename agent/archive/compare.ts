@@ -12,12 +12,13 @@ import { ByteQueue } from './byte-queue.ts';
 import { DEFAULT_MAX_RATIO, openArchive } from './decode.ts';
 import { DirFds } from './dir-fds.ts';
 import { EntryRules } from './entry-rules.ts';
+import type { Member } from './member.ts';
 import { openRoot } from './pack.ts';
 import { PathIndex } from './path-index.ts';
 import { escapeName } from './refusal.ts';
 import { Skips } from './skips.ts';
 import { EMPTY_NAME, readlinkat, S, type Stat, statx } from './syscalls.ts';
-import { type Member, TarReader } from './tar-reader.ts';
+import { TarReader } from './tar-reader.ts';
 import { vanishing, walkTree } from './tree-walk.ts';
 import type { CompareRequest } from './types.ts';
 

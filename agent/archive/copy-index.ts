@@ -4,12 +4,21 @@
  * Guarantees: reading and writing hold a bounded part of it, however many entries there are.
  */
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import type { WalkItem } from './tree-walk.ts';
 
 export interface IndexEntry {
   /** Latin1 bytes, '' for the root. */
   readonly path: string;
   /** Equal for two passes only if nothing was changed between them; its first letter is the kind. */
   readonly signature: string;
+}
+
+/** The kind alone, which equals nothing, for what may change without showing. @param threshold seconds; see copy-tree.ts */
+export function signatureOf({ kind, stat, target }: WalkItem, threshold: number): string {
+  const letter = kind === 'hardlink' ? 'h' : (kind[0] ?? '');
+  if (stat.ctimeSeconds + stat.ctimeNanoseconds / 1e9 >= threshold) return letter;
+  const { ino, size, mtimeSeconds, mtimeNanoseconds, ctimeSeconds, ctimeNanoseconds } = stat;
+  return `${letter}${stat.mount}:${ino}:${size}:${mtimeSeconds}.${mtimeNanoseconds}:${ctimeSeconds}.${ctimeNanoseconds}:${target}`;
 }
 
 const BUFFER_BYTES = 262_144;

@@ -8,26 +8,24 @@
  * changes without moving any time (a sync write-protects it). Ends with the agent.
  * Does not guarantee: durability, nor removal after a failure; both copy and index are the caller's to throw away.
  */
-import { closeSync, mkdirSync, openSync, readSync, statfsSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { setImmediate as others } from 'node:timers/promises';
-import { comesBefore, type IndexEntry, IndexWriter, readIndex } from './copy-index.ts';
+import { DataCopier } from './copy-data.ts';
+import { comesBefore, type IndexEntry, IndexWriter, readIndex, signatureOf } from './copy-index.ts';
 import { DirFds } from './dir-fds.ts';
-import { FileWriter, type Metadata, writeAll } from './file-writer.ts';
+import { FileWriter, type Metadata } from './file-writer.ts';
 import { makeHardLink, makeSymlink } from './link-writer.ts';
 import { openRoot, type Progress } from './pack.ts';
 import { refusal } from './refusal.ts';
 import { emptyTree } from './remove-tree.ts';
 import { Skips } from './skips.ts';
-import { maybeSparse, scanSegments } from './sparse-scan.ts';
 import {
   AT_REMOVEDIR,
-  cloneFile,
   close,
   cString,
   dieWithParent,
   EMPTY_NAME,
   fremovexattr,
-  ftruncate,
   fxattrs,
   lxattrs,
   mkdirat,
@@ -45,9 +43,6 @@ import {
 import { vanishing, type WalkItem, walkTree } from './tree-walk.ts';
 import type { CopyOptions, CopySummary } from './types.ts';
 
-const PIECE_BYTES = 1_048_576;
-/** Written between two looks at the free space. */
-const LOOK_BYTES = 64 * 1_048_576;
 const ENTRIES_BETWEEN_YIELDS = 256;
 /** Clocks of file systems tick every few milliseconds. */
 const COARSE_SECONDS = 1;
@@ -102,17 +97,16 @@ class Copier {
   readonly #toRoot: number;
   readonly #onProgress: Progress;
   readonly #skips = new Skips();
-  readonly #piece = Buffer.allocUnsafeSlow(PIECE_BYTES);
+  readonly #data: DataCopier;
   readonly #before: Generator<IndexEntry> | null;
   #next: IndexEntry | null = null;
   /** Directory of the copy that was removed whole: what the index names below it is gone with it. */
   #removed: string | null = null;
   readonly #open: Open[] = [];
-  /** First names of hard-linked files that were taken again, and those that could not be read. */
+  /** First names of hard-linked files and symlinks that were taken again, and those that could not be read. */
   readonly #taken = new Set<string>();
   readonly #missing = new Set<string>();
-  readonly #counts = { entries: 0, taken: 0, copiedBytes: 0, clonedBytes: 0 };
-  #looked = 0;
+  readonly #counts = { entries: 0, taken: 0 };
 
   constructor(from: number, to: number, request: CopyRequest, onProgress: Progress) {
     this.#request = request;
@@ -121,6 +115,7 @@ class Copier {
     this.#to = this.#files.dirs;
     this.#toRoot = to;
     this.#onProgress = onProgress;
+    this.#data = new DataCopier(request, () => this.#yield());
     this.#before = request.previousIndex === null ? null : readIndex(request.previousIndex);
   }
 
@@ -148,11 +143,12 @@ class Copier {
       this.#from.close();
       this.#files.close();
     }
-    return { ...this.#counts, skipped: this.#skips.list() };
+    const { copiedBytes, clonedBytes } = this.#data;
+    return { ...this.#counts, copiedBytes, clonedBytes, skipped: this.#skips.list() };
   }
 
   async #yield(): Promise<void> {
-    this.#onProgress(this.#counts.copiedBytes + this.#counts.clonedBytes, this.#counts.entries);
+    this.#onProgress(this.#data.copiedBytes + this.#data.clonedBytes, this.#counts.entries);
     await others();
   }
 
@@ -236,7 +232,7 @@ class Copier {
   /** Makes the copy's entry like the item; false if the item vanished. */
   async #bring(item: WalkItem, before: string | null, signature: string): Promise<boolean> {
     const { path, kind } = item;
-    const same = before === signature && signature.length > 1 && !(kind === 'hardlink' && this.#taken.has(item.target));
+    const same = before === signature && signature.length > 1 && !(item.target !== '' && this.#taken.has(item.target));
     if (kind === 'directory') {
       this.#open.push({ path, stat: item.stat, touched: !same });
       if (path !== '' && before?.[0] !== 'd') {
@@ -249,10 +245,12 @@ class Copier {
     if (same) return true;
     this.#makeWay(path, before);
     this.#counts.taken += 1;
-    if (kind === 'symlink') return this.#symlink(item);
-    if (kind === 'hardlink' && !this.#missing.has(item.target)) return this.#hardLink(item);
+    if (item.target !== '' && !this.#missing.has(item.target)) {
+      makeHardLink(this.#to, path, item.target, kind === 'symlink' ? S.IFLNK : S.IFREG);
+      return true;
+    }
     if (item.stat.nlink > 1) this.#taken.add(path);
-    const done = await this.#file(item);
+    const done = kind === 'symlink' ? this.#symlink(item) : await this.#file(item);
     if (!done && item.stat.nlink > 1) this.#missing.add(path);
     return done;
   }
@@ -273,11 +271,6 @@ class Copier {
     return true;
   }
 
-  #hardLink({ path, target }: WalkItem): boolean {
-    makeHardLink(this.#to, path, target);
-    return true;
-  }
-
   async #file(item: WalkItem): Promise<boolean> {
     const { path } = item;
     const fd = vanishing(path, this.#skips, () => {
@@ -294,7 +287,7 @@ class Copier {
       const xattrs = fxattrs(fd);
       const out = this.#files.create(path, 0o600);
       try {
-        await this.#data(fd, out, stat);
+        await this.#data.copy(fd, out, stat);
         // The directory may have a default ACL by now, which new files in it take on.
         if (this.#before !== null) dropUnwanted(out, xattrs);
         this.#files.apply(out, path, metadataOf(stat, xattrs), true);
@@ -307,40 +300,6 @@ class Copier {
       close(fd);
     }
   }
-
-  async #data(from: number, to: number, stat: Stat): Promise<void> {
-    if (stat.size === 0) return;
-    if (this.#request.reflink && cloneFile(to, from)) {
-      this.#counts.clonedBytes += stat.size;
-      return;
-    }
-    const segments = maybeSparse(stat) ? scanSegments(from, stat.size) : null;
-    if (segments !== null) ftruncate(to, stat.size);
-    const pairs = segments ?? [0, stat.size];
-    for (let at = 0; at < pairs.length; at += 2) await this.#range(from, to, pairs[at] ?? 0, pairs[at + 1] ?? 0);
-  }
-
-  async #range(from: number, to: number, offset: number, length: number): Promise<void> {
-    for (let done = 0; done < length; ) {
-      const count = readSync(from, this.#piece, 0, Math.min(PIECE_BYTES, length - done), offset + done);
-      if (count === 0) return;
-      writeAll(to, this.#piece.subarray(0, count), offset + done);
-      done += count;
-      this.#counts.copiedBytes += count;
-      if (this.#counts.copiedBytes - this.#looked >= LOOK_BYTES) {
-        this.#looked = this.#counts.copiedBytes;
-        this.#lookAtSpace();
-        await this.#yield();
-      }
-    }
-  }
-
-  /** The workload itself writes to this file system: a copy must never be what fills it. */
-  #lookAtSpace(): void {
-    const stat = statfsSync(this.#request.destination);
-    if (stat.bavail * stat.bsize < this.#request.reserveBytes)
-      throw refusal('DISK_FULL', 'disk-full', 'the copy would fill the file system that the containers write to');
-  }
 }
 
 function metadataOf(stat: Stat, xattrs: readonly Xattr[]): Metadata {
@@ -352,14 +311,6 @@ function metadataOf(stat: Stat, xattrs: readonly Xattr[]): Metadata {
     nanoseconds: stat.mtimeNanoseconds,
     xattrs: xattrs.map(({ name, value }) => [name.toString('latin1'), value.toString('latin1')] as const),
   };
-}
-
-/** The kind alone, which equals nothing, for what may change without showing. */
-function signatureOf({ kind, stat, target }: WalkItem, threshold: number): string {
-  const letter = kind === 'hardlink' ? 'h' : (kind[0] ?? '');
-  if (stat.ctimeSeconds + stat.ctimeNanoseconds / 1e9 >= threshold) return letter;
-  const { ino, size, mtimeSeconds, mtimeNanoseconds, ctimeSeconds, ctimeNanoseconds } = stat;
-  return `${letter}${stat.mount}:${ino}:${size}:${mtimeSeconds}.${mtimeNanoseconds}:${ctimeSeconds}.${ctimeNanoseconds}:${target}`;
 }
 
 const sameTimes = (a: Stat, b: Stat): boolean =>

@@ -6,9 +6,10 @@
  * Does not guarantee: anything about the file system; tree-writer.ts does not rely on these rules to stay inside.
  */
 import { LongestPathSeen, USUAL_DEPTH, USUAL_PATH_BYTES } from './longest-path.ts';
+import type { Member } from './member.ts';
 import { PathIndex, type PathKind } from './path-index.ts';
 import { refusal } from './refusal.ts';
-import type { Member } from './tar-reader.ts';
+import { SymlinkNames } from './symlink-names.ts';
 import { noCounts } from './tree-counts.ts';
 import type { Limits, LongestPath, Policy, ReadOptions, TreeCounts } from './types.ts';
 
@@ -21,7 +22,10 @@ const SPELLING_BYTES = 3;
 /** Own captures may hold longer paths than one argument can name; a manifest may say that they are even longer, or deeper. */
 const MAX_PATH: Readonly<Record<Policy, number>> = { strict: USUAL_PATH_BYTES, faithful: 65_536 };
 
-/** `implied`: directories that the archive did not describe before something below them, outermost first. */
+/**
+ * `implied`: directories that the archive did not describe before something below them, outermost first. `target`: path of what this
+ * is another name of, a file or a symlink; '' for none.
+ */
 export type Decision =
   | {
       readonly take: true;
@@ -39,6 +43,7 @@ export class EntryRules {
   readonly #limits: Required<Omit<Limits, 'maxRatio'>>;
   readonly #index = new PathIndex();
   readonly #longest = new LongestPathSeen();
+  readonly #symlinks = new SymlinkNames();
   #lastParent = '';
   /** Of the archive, those that are left out included. */
   #entries = 0;
@@ -76,8 +81,8 @@ export class EntryRules {
     const existed = this.#admitSelf(path, member, kind);
     if (leftOut !== null) return { take: false, reason: leftOut, implied };
     this.#longest.add(path);
-    const target = member.type === 'hardlink' ? this.#hardLinkTarget(path, member) : '';
     if (member.type === 'symlink') checkSymlinkTarget(member);
+    const target = member.type === 'hardlink' ? this.#hardLinkTarget(path, member) : this.#firstName(path, member);
     this.#count(member);
     if (this.counts.contentBytes > limits.maxBytes)
       throw refusal('ARCHIVE_LIMIT', 'max-bytes', `the archive holds more than ${limits.maxBytes} bytes`, member.name);
@@ -171,6 +176,28 @@ export class EntryRules {
         member.name,
       );
     return target;
+  }
+
+  /** Path of the symlink that this is another name of, '' for none. */
+  #firstName(path: string, member: Member): string {
+    if (member.symlinkName === null) return '';
+    const first = this.#normalize(member.symlinkName, false);
+    if (first === path) {
+      if (this.#symlinks.remember(path, member)) return '';
+      throw refusal(
+        'ARCHIVE_LIMIT',
+        'symlink-names',
+        'the archive has too many symlinks with other names',
+        member.name,
+      );
+    }
+    if (this.#symlinks.isSame(first, member)) return first;
+    throw refusal(
+      'ARCHIVE_REFUSED',
+      'symlink-name',
+      'a symlink says that it is another one, which is not so',
+      member.name,
+    );
   }
 
   #normalize(text: string, directory: boolean): string {

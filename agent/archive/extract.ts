@@ -13,12 +13,13 @@ import { ByteQueue } from './byte-queue.ts';
 import { DEFAULT_MAX_RATIO, type DecodedFile, openArchive } from './decode.ts';
 import { differentCount, EntryRules } from './entry-rules.ts';
 import type { Metadata } from './file-writer.ts';
+import type { Member } from './member.ts';
 import { type SummedEntry, SumsOfMetadata } from './metadata-sums.ts';
 import { refusal } from './refusal.ts';
 import { emptyTree } from './remove-tree.ts';
 import { Skips } from './skips.ts';
 import { O, SystemCallError, syncfs } from './syscalls.ts';
-import { type Member, TarReader } from './tar-reader.ts';
+import { TarReader } from './tar-reader.ts';
 import { TreeWriter } from './tree-writer.ts';
 import type { ArchiveSummary, Expected, ReadOptions } from './types.ts';
 
@@ -183,8 +184,8 @@ async function readMembers({
     const meta = metadataOf(member);
     if (member.type !== 'hardlink') metadata.add(path, summed(member));
     if (member.type === 'directory') writer.directory(path, meta, decision.existed);
+    else if (target !== '') writer.otherName(path, target, member.type === 'symlink');
     else if (member.type === 'symlink') writer.symlink(path, member.linkName, meta);
-    else if (member.type === 'hardlink') writer.hardLink(path, target);
     else {
       // Nothing to wait for as long as the threads keep up: a promise per small file would cost more than the file.
       const full = writer.file(path, meta, member, reader, onBytes);

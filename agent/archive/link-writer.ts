@@ -22,14 +22,14 @@ import {
 
 const euid = process.geteuid?.() ?? 0;
 
-/** Another name for the regular file `target`, which must be there. Both are latin1 paths below the root of `dirs`. */
-export function makeHardLink(dirs: DirFds, path: string, target: string): void {
+/** Another name for the regular file or symlink `target`, which must be there and of that type. Latin1 paths below the root of `dirs`. */
+export function makeHardLink(dirs: DirFds, path: string, target: string, type: typeof S.IFREG | typeof S.IFLNK): void {
   // Each descriptor is only valid until the next is asked for, so the target's parent is opened on its own.
   const located = dirs.locate(target);
   const from = { dir: located.dir, name: cString(target.slice(target.lastIndexOf('/') + 1)) };
   const fromDir = openat(from.dir, cString('.'), O.PATH | O.DIRECTORY | O.NOFOLLOW);
   try {
-    if ((statx(fromDir, from.name).mode & S.IFMT) !== S.IFREG) throw new SystemCallError('linkat', 1);
+    if ((statx(fromDir, from.name).mode & S.IFMT) !== type) throw new SystemCallError('linkat', 1);
     const to = dirs.locate(path);
     linkat(fromDir, from.name, to.dir, to.name);
   } finally {

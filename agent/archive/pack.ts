@@ -13,6 +13,7 @@ import { LongestPathSeen } from './longest-path.ts';
 import { refusal } from './refusal.ts';
 import { Skips } from './skips.ts';
 import { maybeSparse, scanSegments } from './sparse-scan.ts';
+import { SymlinkNames } from './symlink-names.ts';
 import {
   close,
   cString,
@@ -89,6 +90,7 @@ class Packer {
   readonly #skips = new Skips();
   readonly #counts = noCounts();
   readonly #longest = new LongestPathSeen();
+  readonly #symlinks = new SymlinkNames();
   /** First names of hard-linked files that could not be read: the next name of the same file takes their place. */
   readonly #missing = new Set<string>();
   #done = 0;
@@ -137,6 +139,7 @@ class Packer {
       mtime: { seconds: stat.mtimeSeconds, nanoseconds: stat.mtimeNanoseconds },
       size,
       xattrs,
+      symlinkName: null,
       sparseSize: null,
     };
   }
@@ -167,11 +170,18 @@ class Packer {
       return { target: readlinkat(dir, name), xattrs: lxattrs(this.#dirs.procPath(item.path)) };
     });
     if (found === null) return;
-    // A tar can only say so by a hard link to a symlink, which no reader of untrusted archives should follow.
-    if (item.stat.nlink > 1) this.#skips.add(item.path, 'symlink-with-other-names');
     this.#count('symlinks', found.xattrs.length);
-    const fields = this.#fields(item, item.stat, '2', found.xattrs);
-    await this.#sink.write(encodeHeader({ ...fields, linkName: found.target.toString('latin1') }));
+    const linkName = found.target.toString('latin1');
+    const fields = { ...this.#fields(item, item.stat, '2', found.xattrs), linkName };
+    await this.#sink.write(encodeHeader({ ...fields, symlinkName: this.#symlinkName(item, fields) }));
+  }
+
+  #symlinkName({ path, stat, target }: WalkItem, fields: HeaderFields): string | null {
+    if (stat.nlink < 2) return null;
+    if (target === '' && this.#symlinks.remember(path, fields)) return path;
+    if (target !== '' && this.#symlinks.isSame(target, fields)) return target;
+    this.#skips.add(path, 'symlink-with-other-names');
+    return null;
   }
 
   async #hardLink(item: WalkItem): Promise<void> {

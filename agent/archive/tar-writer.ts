@@ -7,6 +7,7 @@ import { formatAclText } from './acl.ts';
 import { BLOCK } from './header.ts';
 import type { Time } from './numbers.ts';
 import { encodePax } from './pax.ts';
+import { SYMLINK_NAME_KEY } from './symlink-names.ts';
 import type { Xattr } from './syscalls.ts';
 
 export interface HeaderFields {
@@ -22,6 +23,8 @@ export interface HeaderFields {
   /** Bytes that follow. */
   readonly size: number;
   readonly xattrs: readonly Xattr[];
+  /** Path under which the archive has this symlink first; null for what has one name. */
+  readonly symlinkName: string | null;
   /** Apparent size of a sparse file, which then is in GNU format 1.0. */
   readonly sparseSize: number | null;
 }
@@ -90,6 +93,7 @@ function paxRecords(fields: HeaderFields): Buffer[] {
     add('GNU.sparse.realsize', String(fields.sparseSize));
   } else if (longName) add('path', fields.name);
   if (longLink) add('linkpath', fields.linkName);
+  if (fields.symlinkName !== null) add(SYMLINK_NAME_KEY, fields.symlinkName);
   if (fields.size > MAX_OCTAL_11) add('size', String(fields.size));
   if (fields.uid > MAX_OCTAL_7) add('uid', String(fields.uid));
   if (fields.gid > MAX_OCTAL_7) add('gid', String(fields.gid));

@@ -13,7 +13,7 @@ export interface WalkItem {
   readonly path: string;
   readonly kind: 'file' | 'directory' | 'symlink' | 'hardlink';
   readonly stat: Stat;
-  /** Path of the first name of the same inode, for a hard link. */
+  /** Path of the first name of the same inode, for a hard link and for a further name of a symlink; '' for all others. */
   readonly target: string;
 }
 
@@ -60,8 +60,11 @@ export function* walkTree(dirs: DirFds, skips: Skips): Generator<WalkItem> {
       if (names !== null) stack.push({ path, names, next: 0 });
     } else if (mounted) {
       // A file mounted over another belongs to someone else.
-    } else if (type === S.IFLNK) yield { path, kind: 'symlink', stat, target: '' };
-    else yield fileOrLink(path, stat, links);
+    } else {
+      const target = firstName(path, stat, links);
+      if (type === S.IFLNK) yield { path, kind: 'symlink', stat, target };
+      else yield { path, kind: target === '' ? 'file' : 'hardlink', stat, target };
+    }
   }
 }
 
@@ -80,17 +83,18 @@ function volumeNames(dirs: DirFds, root: Stat, skips: Skips): string[] {
 /** See the restore's private directories. */
 const OWN_NAME = /^\.refloat-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-function fileOrLink(path: string, stat: Stat, links: Map<string, { path: string; left: number }>): WalkItem {
-  if (stat.nlink < 2) return { path, kind: 'file', stat, target: '' };
+/** Path under which the same inode was seen first, '' if this is it. */
+function firstName(path: string, stat: Stat, links: Map<string, { path: string; left: number }>): string {
+  if (stat.nlink < 2) return '';
   const key = stat.identity;
   const first = links.get(key);
   if (first === undefined) {
     links.set(key, { path, left: stat.nlink - 1 });
-    return { path, kind: 'file', stat, target: '' };
+    return '';
   }
   first.left -= 1;
   if (first.left === 0) links.delete(key);
-  return { path, kind: 'hardlink', stat, target: first.path };
+  return first.path;
 }
 
 function statOrVanished(dirs: DirFds, parent: string, name: string, path: string, skips: Skips): Stat | null {

@@ -8,10 +8,11 @@ import type { DirFds } from './dir-fds.ts';
 import { FileWriter, type Metadata, type OnSkip, writeAll } from './file-writer.ts';
 import { fileSystemError } from './fs-error.ts';
 import { makeHardLink, makeSymlink } from './link-writer.ts';
+import type { Member } from './member.ts';
 import { refusal } from './refusal.ts';
 import { Spool, SpoolBudget } from './spool.ts';
-import { close, ftruncate, mkdirat, O, openat } from './syscalls.ts';
-import type { Member, TarReader } from './tar-reader.ts';
+import { close, ftruncate, mkdirat, O, openat, S } from './syscalls.ts';
+import type { TarReader } from './tar-reader.ts';
 import { WriterPool } from './writer-pool.ts';
 import { MAX_SMALL_BYTES } from './writer-protocol.ts';
 
@@ -26,6 +27,7 @@ export class TreeWriter {
   readonly #budget = new SpoolBudget();
   readonly #symlinks = new Spool<{ path: string; target: string; meta: Metadata }>(this.#budget);
   readonly #hardLinks = new Spool<{ path: string; target: string }>(this.#budget);
+  readonly #symlinkNames = new Spool<{ path: string; target: string }>(this.#budget);
   /** By depth. */
   readonly #directories: Spool<{ path: string; meta: Metadata }>[] = [];
   #rootMeta: Metadata | null = null;
@@ -165,15 +167,18 @@ export class TreeWriter {
     this.#symlinks.push({ path, target, meta });
   }
 
-  hardLink(path: string, target: string): void {
-    this.#hardLinks.push({ path, target });
+  /** Another name for a file or symlink that came before. */
+  otherName(path: string, target: string, ofSymlink: boolean): void {
+    (ofSymlink ? this.#symlinkNames : this.#hardLinks).push({ path, target });
   }
 
   /** Links, then the metadata of directories. Call once, after the last member. */
   async complete(): Promise<void> {
     await this.#pool?.drain();
-    for (const { path, target } of this.#hardLinks) guard(path, () => makeHardLink(this.#dirs, path, target));
+    for (const { path, target } of this.#hardLinks) guard(path, () => makeHardLink(this.#dirs, path, target, S.IFREG));
     for (const link of this.#symlinks) guard(link.path, () => makeSymlink(this.#dirs, link, this.#onSkip));
+    for (const { path, target } of this.#symlinkNames)
+      guard(path, () => makeHardLink(this.#dirs, path, target, S.IFLNK));
     for (const level of this.#directories.reverse()) {
       if (level === undefined) continue;
       for (const { path, meta } of level) guard(path, () => this.#directoryMeta(path, meta));

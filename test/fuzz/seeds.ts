@@ -24,6 +24,12 @@ const ARCHIVES: readonly Buffer[] = [
     entry({ name: './d/f', body: 'x' }),
   ),
   tar(FILE, entry({ name: 'hard', type: '1', linkName: 'file' }), entry({ name: 'soft', type: '2', linkName: '../x' })),
+  tar(
+    ...['soft', 'again'].flatMap((name) => [
+      pax({ 'REFLOAT.symlink': 'soft' }),
+      entry({ name, type: '2', linkName: '../x' }),
+    ]),
+  ),
   tar(long('L', 'n'.repeat(150)), entry({ name: 'n'.repeat(100), body: 'x', magic: 'gnu' })),
   tar(long('K', 't'.repeat(150)), entry({ name: 'soft', type: '2', linkName: 't'.repeat(100), magic: 'gnu' })),
   tar(pax({ path: 'p', mtime: '-12.5', uid: '4294967294', gid: '1', size: '7' }), FILE),

@@ -8,8 +8,9 @@ import assert from 'node:assert/strict';
 import { ByteQueue } from '../../agent/archive/byte-queue.ts';
 import { EntryRules } from '../../agent/archive/entry-rules.ts';
 import { BLOCK, parseHeader } from '../../agent/archive/header.ts';
+import type { Member } from '../../agent/archive/member.ts';
 import { encodePax, parsePax } from '../../agent/archive/pax.ts';
-import { type Member, TarReader } from '../../agent/archive/tar-reader.ts';
+import { TarReader } from '../../agent/archive/tar-reader.ts';
 import { encodeHeader, encodeSparseMap, type HeaderFields } from '../../agent/archive/tar-writer.ts';
 import { RefloatError } from '../../db/errors.ts';
 
@@ -17,6 +18,8 @@ import { RefloatError } from '../../db/errors.ts';
 export interface Seen extends Pick<Member, 'type' | 'mode' | 'uid' | 'gid' | 'mtime' | 'size'> {
   readonly path: string;
   readonly target: string;
+  /** Path under which the archive has this symlink first. */
+  readonly symlinkName: string | null;
   readonly segments: readonly number[] | null;
   readonly data: string;
   /** Name and value in hex. */
@@ -103,6 +106,7 @@ async function readMembers(input: Buffer, step: number): Promise<Seen[]> {
       ...{ type, mode, uid, gid, mtime, size },
       path: decision.path,
       target: type === 'symlink' ? member.linkName : decision.target,
+      symlinkName: member.symlinkName === null ? null : decision.target || decision.path,
       segments: member.sparse?.segments ?? null,
       data: Buffer.concat(data).toString('latin1'),
       xattrs: member.xattrs.map(({ name, value }) => `${name.toString('hex')}=${value.toString('hex')}`),
@@ -118,7 +122,7 @@ async function* pieces(input: Buffer, step: number): AsyncGenerator<Buffer> {
 /** The rules of an accepted archive, said a second time and without the code that enforces them. */
 export function keepsTheRules(seen: readonly Seen[]): void {
   const types = new Map<string, string>();
-  for (const { path, type, target, size, segments, data } of seen) {
+  for (const { path, type, target, symlinkName, size, segments, data } of seen) {
     const parts = path.split('/');
     assert.ok(path === '' ? type === 'directory' : parts.every((part) => part !== '' && part !== '.' && part !== '..'));
     assert.ok(!path.includes('\0') && parts.every((part) => part.length <= 255) && parts.length <= 256);
@@ -131,6 +135,8 @@ export function keepsTheRules(seen: readonly Seen[]): void {
     for (const before of types.keys()) if (type !== 'directory') assert.ok(!before.startsWith(`${path}/`));
     if (type === 'hardlink')
       assert.ok(['file', 'hardlink'].includes(types.get(target) ?? ''), 'a link to what is no file');
+    if (symlinkName !== null)
+      assert.ok(type === 'symlink' && (symlinkName === path || types.get(symlinkName) === 'symlink'));
     if (type === 'symlink') assert.ok(target !== '' && !target.includes('\0'));
     assert.ok(type === 'file' || data === '');
     if (segments === null) assert.ok(type !== 'file' || data.length === size);
@@ -143,7 +149,7 @@ const TYPE_FLAGS = { file: '0', hardlink: '1', symlink: '2', directory: '5' } as
 /** The archive that this code itself would write of these members. */
 function write(seen: readonly Seen[]): Buffer {
   const parts: Buffer[] = [];
-  for (const { path, type, target, mode, uid, gid, mtime, size, segments, data, xattrs } of seen) {
+  for (const { path, type, target, symlinkName, mode, uid, gid, mtime, size, segments, data, xattrs } of seen) {
     if (type === 'device' || type === 'fifo') throw new Error(`${type} was accepted`);
     const bytes = Buffer.from(data, 'latin1');
     const map = segments === null ? Buffer.alloc(0) : encodeSparseMap(segments, size);
@@ -151,6 +157,7 @@ function write(seen: readonly Seen[]): Buffer {
       type: TYPE_FLAGS[type],
       name: type === 'directory' ? `${path === '' ? '.' : path}/` : path,
       linkName: target,
+      symlinkName,
       ...{ mode, uid, gid, mtime },
       size: map.length + bytes.length,
       xattrs: xattrs.map((text) => {

@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { timesByLibarchive } from './archive-times.ts';
 import type { TreeSnapshot } from './tree.ts';
 
 export interface CorpusRow {
@@ -58,13 +59,22 @@ interface ExpectedEntry {
 
 const TYPES = { file: 'file', dir: 'directory', symlink: 'symlink' } as const;
 
-/** Differences between what the corpus expects and what is there, one per line. */
-export function compareWithCorpus(folder: string, row: CorpusRow, tree: TreeSnapshot): string[] {
+/**
+ * Differences between what the corpus expects and what is there, one per line. The corpus says nothing of times: libarchive does.
+ * @param compared raised by the entries whose times could be compared
+ */
+export function compareWithCorpus(
+  folder: string,
+  row: CorpusRow,
+  tree: TreeSnapshot,
+  compared: { times: number },
+): string[] {
   const { entries } = JSON.parse(readFileSync(join(folder, row.expectedTree), 'utf8')) as { entries: ExpectedEntry[] };
   const differences: string[] = [];
   const links = new Map<string, number>();
   for (const node of tree.values()) links.set(node.link, (links.get(node.link) ?? 0) + 1);
   const seen = new Set(['']);
+  const times = timesByLibarchive(join(folder, row.path));
   const modesMayDrop = row.strictness === 'may-drop';
   for (const entry of entries) {
     const name = Buffer.from(entry.name_hex, 'hex').toString('latin1');
@@ -80,6 +90,12 @@ export function compareWithCorpus(folder: string, row: CorpusRow, tree: TreeSnap
     };
     check('type', TYPES[entry.type], node.type);
     check('owner', `${entry.uid}:${entry.gid}`, `${node.uid}:${node.gid}`);
+    const time = times?.get(name);
+    // The names of one inode have one time, whatever each of them says.
+    if (time !== undefined && links.get(node.link) === 1) {
+      check('time', time, node.mtimeNs);
+      compared.times += 1;
+    }
     if (entry.type !== 'symlink') {
       const wanted = Number.parseInt(entry.mode.slice(2), 8);
       if (modesMayDrop) check('mode', (wanted & 0o777).toString(8), (node.mode & 0o777).toString(8));

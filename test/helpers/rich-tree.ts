@@ -59,7 +59,7 @@ export function makeRichTree(root: string, options: RichOptions): void {
   }
   owners(root);
   times(root);
-  links(root);
+  links(root, options.portable === true);
   sparse(root, options.sparseBytes);
   attributes(root, options.portable === true);
   if (options.portable !== true) deepPath(root);
@@ -131,7 +131,7 @@ function times(root: string): void {
   setTime(join(root, 'time-dir'), 1_000n, 1n);
 }
 
-function links(root: string): void {
+function links(root: string, portable: boolean): void {
   const at = (name: string): string => join(root, name);
   writeFileSync(at('linked'), 'one inode');
   linkSync(at('linked'), at('a-link'));
@@ -145,6 +145,8 @@ function links(root: string): void {
     lchownSync(at(`symlink-${index}`), 12, 34);
   });
   symlinkSync(Buffer.from([0x2f, 0xff, 0xfe]), at('symlink-bytes'));
+  // Sorts before its first name as well as behind it.
+  if (!portable) for (const name of ['another-symlink', 'symlink-z']) linkSync(at('symlink-2'), at(name));
 }
 
 function sparse(root: string, size: number): void {

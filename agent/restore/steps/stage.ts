@@ -6,6 +6,7 @@
 import { dirname, join, relative } from 'node:path';
 import { RefloatError } from '../../../db/errors.ts';
 import type { Fidelity, Progress } from '../../../db/results.ts';
+import { inParallel } from '../../archive/in-parallel.ts';
 import { countsOf } from '../../archive/tree-counts.ts';
 import type { ArchiveSummary } from '../../archive/types.ts';
 import {
@@ -32,24 +33,21 @@ export const stage: Step<RestoreFacts, 'stage'> = {
     makeParents(context, targets);
     if (context.factOrNull('roots') === null) context.note('roots', rootsOf(targets));
     const progress = progressOf(context, targets);
-    const restored: { volume: string; counts: ArchiveSummary }[] = [];
-    const fidelity: Fidelity[] = [];
-    for (const target of targets) {
-      const { archive } = target;
-      if (archive === null) {
-        assertHeld(target);
-        continue;
+    // What lies in a volume comes after it; volumes that lie apart are built a few at a time.
+    const apart = [...Map.groupBy(targets, ({ volume, within }) => within ?? volume).values()];
+    const staged = await inParallel(apart, context.signal, async (group, signal) => {
+      const made: Staged[] = [];
+      for (const target of group) {
+        if (target.archive === null) assertHeld(target);
+        else made.push(await stageOne({ ...context, signal }, target, target.archive, progress(target)));
       }
-      const outer = targets.find(({ volume }) => volume === target.within);
-      const extract = () => extractTo(context, target, archive, progress(target));
-      const counts =
-        outer === undefined ? await asOwnTree(context, target, extract) : await inside(outer, target, extract);
-      restored.push({ volume: target.volume, counts });
-      fidelity.push(await checkFidelity(context.deps.archiver, target, archive.counts, counts, context.warn));
-    }
+      return made;
+    });
+    const inOrder = targets.map(({ volume }) => volume);
+    const restored = staged.flat().sort((a, b) => inOrder.indexOf(a.volume) - inOrder.indexOf(b.volume));
     for (const { counts } of restored) counts.warnings?.forEach(context.warn);
     return {
-      fidelity,
+      fidelity: restored.map(({ fidelity }) => fidelity),
       restored: restored.map(({ volume, counts }) => ({ volume, counts: countsOf(counts) })),
       skipped: restored.flatMap(({ volume, counts }) => counts.skipped.map((skip) => ({ ...skip, volume }))),
     };
@@ -66,6 +64,26 @@ export const stage: Step<RestoreFacts, 'stage'> = {
     }
   },
 };
+
+interface Staged {
+  readonly volume: string;
+  readonly counts: ArchiveSummary;
+  readonly fidelity: Fidelity;
+}
+
+async function stageOne(
+  context: StepContext<RestoreFacts>,
+  target: Target,
+  archive: NonNullable<Target['archive']>,
+  onProgress: (bytes: number, entries: number) => void,
+): Promise<Staged> {
+  const { targets } = context.fact('preflight');
+  const outer = targets.find(({ volume }) => volume === target.within);
+  const extract = () => extractTo(context, target, archive, onProgress);
+  const counts = outer === undefined ? await asOwnTree(context, target, extract) : await inside(outer, target, extract);
+  const fidelity = await checkFidelity(context.deps.archiver, target, archive.counts, counts, context.warn);
+  return { volume: target.volume, counts, fidelity };
+}
 
 async function extractTo(
   { deps, signal }: StepContext<RestoreFacts>,

@@ -39,6 +39,7 @@ test('the targets see what must not be: a path that leaves, data that changes on
       type: 'file',
       path: '../x',
       target: '',
+      symlinkName: null,
       mode: 0,
       uid: 0,
       gid: 0,

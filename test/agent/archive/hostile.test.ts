@@ -93,6 +93,17 @@ const CASES: Readonly<Record<string, readonly [rule: string, bytes: Buffer, opti
   'a hard link to an absolute path': ['hardlink-target', tar(hardlink('h', '/etc/passwd'))],
   'a hard link to a symlink': ['hardlink-target', tar(symlink('s', '../live/data'), hardlink('h', 's'))],
   'a hard link through a symlink': ['hardlink-target', tar(symlink('s', '../live'), hardlink('h', 's/data'))],
+  'a symlink that says it is a file': ['symlink-name', tar(A, pax({ 'REFLOAT.symlink': 'a' }), symlink('s', 'a'))],
+  'a symlink that says it is another one': [
+    'symlink-name',
+    tar(pax({ 'REFLOAT.symlink': 's' }), symlink('s', 'a'), pax({ 'REFLOAT.symlink': 's' }), symlink('t', 'b')),
+  ],
+  'a symlink that says it is one outside': [
+    'dot-dot',
+    tar(pax({ 'REFLOAT.symlink': '../live/link' }), symlink('s', 'data')),
+  ],
+  'a file that says it is a symlink': ['symlink-name', tar(symlink('s', 'a'), pax({ 'REFLOAT.symlink': 's' }), A)],
+  'a global name of a symlink': ['global-name', tar(pax({ 'REFLOAT.symlink': 's' }, 'g'), symlink('s', 'a'))],
   'a hard link to a directory': ['hardlink-target', tar(directory('d/'), hardlink('h', 'd'))],
   'a hard link to itself': ['hardlink-target', tar(hardlink('h', 'h'))],
   'a hard link to a later file': ['hardlink-target', tar(hardlink('h', 'a'), A)],

@@ -149,6 +149,7 @@ test('any names, owners, times, attributes and bytes come back as they were writ
               mtime,
               size: body.length,
               xattrs,
+              symlinkName: null,
               sparseSize: null,
             }),
           );
