@@ -1,4 +1,4 @@
-/** The archive's child process and its writer threads, as strings that the program holds which starts them. */
+/** The archive's child process and its threads, as strings that the program holds which starts them. */
 import { build } from 'esbuild';
 
 export const COMMON = {
@@ -26,5 +26,6 @@ async function embedded(entry, define) {
 /** For esbuild's `define`. */
 export async function embedArchiveChild() {
   const WRITER_THREAD = await embedded('agent/archive/writer-thread.ts', {});
-  return { ARCHIVE_CHILD: await embedded('agent/archive/child-main.ts', { WRITER_THREAD }) };
+  const READER_THREAD = await embedded('agent/archive/reader-thread.ts', {});
+  return { ARCHIVE_CHILD: await embedded('agent/archive/child-main.ts', { READER_THREAD, WRITER_THREAD }) };
 }

@@ -70,14 +70,25 @@ export class FrameSink {
   async flush(): Promise<void> {
     if (this.#used === 0) return;
     const block = this.#block;
-    const used = this.#used;
-    const compressed = this.#compressor.compress(block.subarray(0, used));
+    await this.#compress(block.subarray(0, this.#used), () => void this.#pool.push(block));
+    this.#block = this.#pool.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
+    this.#used = 0;
+  }
+
+  /** A frame of its own of what someone else has filled; `release` is called when it may be filled again. */
+  async frame(bytes: Buffer, release: () => void): Promise<void> {
+    await this.flush();
+    await this.#compress(bytes, release);
+  }
+
+  async #compress(bytes: Buffer, release: () => void): Promise<void> {
+    const compressed = this.#compressor.compress(bytes);
     const before = this.#written;
     this.#written = (async (): Promise<void> => {
       const [frame] = await Promise.all([compressed, before]);
-      this.#pool.push(block);
+      release();
       for (const piece of frame) await this.#put(piece);
-      const missing = Math.ceil(used / MIN_RATIO) - frameLength(frame);
+      const missing = Math.ceil(bytes.length / MIN_RATIO) - frameLength(frame);
       if (missing > 0) await this.#put(skippable(missing));
     })();
     this.#written.catch((error: unknown) => {
@@ -86,8 +97,6 @@ export class FrameSink {
     this.#inFlight.push(this.#written);
     if (this.#inFlight.length >= MAX_IN_FLIGHT) await this.#inFlight.shift();
     if (this.#failure !== null) throw this.#failure;
-    this.#block = this.#pool.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
-    this.#used = 0;
   }
 
   /** Durable when it returns. */

@@ -6,10 +6,14 @@
  * Does not guarantee: one moment for the whole tree; that is the freeze's business.
  */
 import { closeSync, openSync, readSync, unlinkSync } from 'node:fs';
+import { setImmediate as othersFirst } from 'node:timers/promises';
 import { DirFds } from './dir-fds.ts';
 import { FrameSink } from './frame-sink.ts';
 import { BLOCK } from './header.ts';
 import { LongestPathSeen } from './longest-path.ts';
+import { fieldsOf, isQuick, QuickEntries, quickLength, SMALL_BYTES, sameData } from './quick-entry.ts';
+import { type FilledBlock, ReaderPool } from './reader-pool.ts';
+import { READER_BLOCK_BYTES } from './reader-protocol.ts';
 import { refusal } from './refusal.ts';
 import { Skips } from './skips.ts';
 import { maybeSparse, scanSegments } from './sparse-scan.ts';
@@ -26,18 +30,18 @@ import {
   type Stat,
   SystemCallError,
   statx,
-  type Xattr,
 } from './syscalls.ts';
-import { encodeHeader, encodeSparseMap, type HeaderFields, headerLength, writeHeader } from './tar-writer.ts';
+import { encodeHeader, encodeSparseMap, type HeaderFields } from './tar-writer.ts';
 import { noCounts } from './tree-counts.ts';
 import { vanishing, type WalkItem, walkTree } from './tree-walk.ts';
 import type { ArchiveSummary } from './types.ts';
 
 export type Progress = (bytesDone: number, entriesDone: number) => void;
 
-/** Read whole before their header is written, so that a file that changes under us is read again. */
-const SMALL_BYTES = 1_048_576;
 const READ_BYTES = 1_048_576;
+const ENTRIES_BEFORE_THREADS = 64;
+/** Batches and single entries that wait for their turn. */
+const MAX_AHEAD = 5;
 
 /** @throws RefloatError FILE_SYSTEM_FAILED, DISK_FULL */
 export async function packTree(root: string, archive: string, onProgress: Progress): Promise<ArchiveSummary> {
@@ -93,11 +97,20 @@ class Packer {
   readonly #symlinks = new SymlinkNames();
   /** First names of hard-linked files that could not be read: the next name of the same file takes their place. */
   readonly #missing = new Set<string>();
+  readonly #quick: QuickEntries;
+  #readers: ReaderPool | null = null;
+  #seen = 0;
+  /** For the next reader thread that has time. */
+  #batch: WalkItem[] = [];
+  #batchBytes = 0;
+  /** What is to be put, in the order of the walk: blocks that are being filled, and entries that take more than one look. */
+  readonly #queue: (Promise<FilledBlock> | WalkItem)[] = [];
   #done = 0;
   #reported = 0;
 
   constructor(root: number, sink: FrameSink, onProgress: Progress) {
     this.#dirs = new DirFds(root);
+    this.#quick = new QuickEntries(this.#dirs, this.#counts);
     this.#sink = sink;
     this.#onProgress = onProgress;
   }
@@ -106,13 +119,12 @@ class Packer {
     try {
       for (const item of walkTree(this.#dirs, this.#skips)) {
         this.#longest.add(item.path);
-        if (item.kind === 'file' || (item.kind === 'hardlink' && this.#missing.has(item.target)))
-          await this.#file(item);
-        else if (item.kind === 'directory') await this.#directory(item);
-        else if (item.kind === 'symlink') await this.#symlink(item);
-        else await this.#hardLink(item);
+        await this.#take(item);
       }
+      this.#dispatch();
+      await this.#putUntil(0);
     } finally {
+      await this.#readers?.stop();
       this.#dirs.close();
     }
     await this.#sink.write(Buffer.alloc(BLOCK * 2));
@@ -128,20 +140,84 @@ class Packer {
     };
   }
 
-  #fields(item: WalkItem, stat: Stat, type: HeaderFields['type'], xattrs: readonly Xattr[], size = 0): HeaderFields {
-    return {
-      type,
-      name: item.kind === 'directory' ? `${item.path === '' ? '.' : item.path}/` : item.path,
-      linkName: '',
-      mode: stat.mode & 0o7777,
-      uid: stat.uid,
-      gid: stat.gid,
-      mtime: { seconds: stat.mtimeSeconds, nanoseconds: stat.mtimeNanoseconds },
-      size,
-      xattrs,
-      symlinkName: null,
-      sparseSize: null,
-    };
+  /** Into the next batch of the reader threads, or by itself; in the order of the walk either way. */
+  async #take(item: WalkItem): Promise<void> {
+    this.#seen += 1;
+    if (this.#seen === ENTRIES_BEFORE_THREADS) this.#readers = new ReaderPool(this.#dirs.root);
+    if (this.#readers?.ready !== true) {
+      // That they are ready is heard of between two turns of the event loop.
+      if (this.#seen % ENTRIES_BEFORE_THREADS === 0) await othersFirst();
+      return await this.#put(item);
+    }
+    if (isQuick(item)) {
+      const length = quickLength(item);
+      if (this.#batchBytes + length > READER_BLOCK_BYTES) this.#dispatch();
+      this.#batch.push(item);
+      this.#batchBytes += length;
+    } else {
+      this.#dispatch();
+      this.#queue.push(item);
+    }
+    await this.#putUntil(MAX_AHEAD);
+  }
+
+  #dispatch(): void {
+    if (this.#batch.length === 0 || this.#readers === null) return;
+    const filled = this.#readers.fill(this.#batch);
+    // Whoever waits for it later is told.
+    filled.catch(() => undefined);
+    this.#queue.push(filled);
+    this.#batch = [];
+    this.#batchBytes = 0;
+  }
+
+  /** Puts what was taken first, until no more than `left` batches and entries wait. */
+  async #putUntil(left: number): Promise<void> {
+    while (this.#queue.length > left) {
+      const next = this.#queue.shift();
+      if (next instanceof Promise) await this.#putBlock(await next);
+      else if (next !== undefined) await this.#put(next);
+    }
+  }
+
+  async #putBlock(filled: FilledBlock): Promise<void> {
+    const { used, items, counts, marks } = filled;
+    const block = Buffer.from(filled.shared);
+    const release = (): void => this.#readers?.release(filled);
+    for (const name of ['entries', 'files', 'directories', 'symlinks', 'hardLinks', 'xattrs', 'contentBytes'] as const)
+      this.#counts[name] += counts[name];
+    const again = marks.flatMap(([index, start, end]) => {
+      const item = items[index];
+      const isFine = item === undefined || (end > start && !this.#missing.has(item.target));
+      return isFine ? [] : [{ item, start, end }];
+    });
+    if (again.length === 0) await this.#sink.frame(block.subarray(0, used), release);
+    else {
+      let from = 0;
+      for (const { item, start, end } of again) {
+        await this.#sink.write(block.subarray(from, start));
+        if (end > start) this.#uncountHardLink();
+        await this.#put(item);
+        from = end;
+      }
+      await this.#sink.write(block.subarray(from, used));
+      release();
+    }
+    this.#progress(counts.contentBytes);
+  }
+
+  /** It was counted as what it would have been, had its first name been there. */
+  #uncountHardLink(): void {
+    this.#counts.entries -= 1;
+    this.#counts.hardLinks -= 1;
+  }
+
+  async #put(item: WalkItem): Promise<void> {
+    if (item.kind === 'file') await this.#file(item);
+    else if (item.kind === 'hardlink' && this.#missing.has(item.target)) await this.#file({ ...item, kind: 'file' });
+    else if (item.kind === 'directory') await this.#directory(item);
+    else if (item.kind === 'symlink') await this.#symlink(item);
+    else await this.#hardLink(item);
   }
 
   #count(kind: 'files' | 'directories' | 'symlinks' | 'hardLinks', xattrs: number): void {
@@ -161,7 +237,7 @@ class Packer {
     });
     if (xattrs === null) return;
     this.#count('directories', xattrs.length);
-    await this.#sink.write(encodeHeader(this.#fields(item, item.stat, '5', xattrs)));
+    await this.#sink.write(encodeHeader(fieldsOf(item, item.stat, '5', xattrs)));
   }
 
   async #symlink(item: WalkItem): Promise<void> {
@@ -172,7 +248,7 @@ class Packer {
     if (found === null) return;
     this.#count('symlinks', found.xattrs.length);
     const linkName = found.target.toString('latin1');
-    const fields = { ...this.#fields(item, item.stat, '2', found.xattrs), linkName };
+    const fields = { ...fieldsOf(item, item.stat, '2', found.xattrs), linkName };
     await this.#sink.write(encodeHeader({ ...fields, symlinkName: this.#symlinkName(item, fields) }));
   }
 
@@ -186,10 +262,11 @@ class Packer {
 
   async #hardLink(item: WalkItem): Promise<void> {
     this.#count('hardLinks', 0);
-    await this.#sink.write(encodeHeader({ ...this.#fields(item, item.stat, '1', []), linkName: item.target }));
+    await this.#sink.write(encodeHeader({ ...fieldsOf(item, item.stat, '1', []), linkName: item.target }));
   }
 
   async #file(item: WalkItem): Promise<void> {
+    if (isQuick(item) && this.#quickFile(item)) return;
     const fd = vanishing(item.path, this.#skips, () => {
       const { dir, name } = this.#dirs.locate(item.path);
       return openat(dir, name, O.RDONLY | O.NOFOLLOW | O.NONBLOCK);
@@ -199,7 +276,6 @@ class Packer {
       return;
     }
     try {
-      if (item.stat.size <= SMALL_BYTES && !maybeSparse(item.stat) && this.#quick(fd, item)) return;
       const stat = statx(fd, EMPTY_NAME);
       if (stat.ino !== item.stat.ino || (stat.mode & 0o170000) !== 0o100000) this.#skips.add(item.path, 'vanished');
       else if (stat.size <= SMALL_BYTES && !maybeSparse(stat)) await this.#small(fd, item, stat);
@@ -209,37 +285,13 @@ class Packer {
     }
   }
 
-  /**
-   * A small file that holds still, read straight into the block behind its header: no copy, no promise, one stat after the read.
-   * False, with nothing done, when it did not hold still or does not fit.
-   */
-  #quick(fd: number, item: WalkItem): boolean {
-    const { stat } = item;
-    const xattrs = fxattrs(fd);
-    const fields = this.#fields(item, stat, '0', xattrs, stat.size);
-    const header = headerLength(fields);
-    const padding = (BLOCK - (stat.size % BLOCK)) % BLOCK;
+  /** False, with nothing done, when the file did not hold still or does not fit. */
+  #quickFile(item: WalkItem): boolean {
     const { block, used } = this.#sink.room();
-    // One byte more than the file has, to see whether it grew.
-    if (used + header.length + stat.size + padding + 1 >= block.length) return false;
-    const start = used + header.length;
-    if (readSync(fd, block, start, stat.size + 1, 0) !== stat.size) return false;
-    const after = statx(fd, EMPTY_NAME);
-    if (
-      after.ino !== stat.ino ||
-      after.size !== stat.size ||
-      !unchanged(stat, after) ||
-      after.mode !== stat.mode ||
-      after.uid !== stat.uid ||
-      after.gid !== stat.gid
-    )
-      return false;
-    writeHeader(block, used, fields, header);
-    block.fill(0, start + stat.size, start + stat.size + padding);
-    this.#sink.advance(header.length + stat.size + padding);
-    this.#count('files', xattrs.length);
-    this.#counts.contentBytes += stat.size;
-    this.#progress(stat.size);
+    const end = this.#quick.put(item, this.#quick.open(item), block, used);
+    if (end < 0) return false;
+    this.#sink.advance(end - used);
+    this.#progress(item.stat.size);
     return true;
   }
 
@@ -257,7 +309,7 @@ class Packer {
       data = Buffer.allocUnsafe(stat.size);
       const length = readFully(fd, data, 0);
       const after = statx(fd, EMPTY_NAME);
-      if (length === stat.size && unchanged(stat, after)) break;
+      if (length === stat.size && sameData(stat, after)) break;
       if (attempt === 2) this.#skips.add(item.path, 'changed');
       data = data.subarray(0, length);
       if (after.size > SMALL_BYTES || attempt === 2) break;
@@ -266,7 +318,7 @@ class Packer {
     const xattrs = fxattrs(fd);
     this.#count('files', xattrs.length);
     this.#counts.contentBytes += data.length;
-    await this.#sink.write(encodeHeader({ ...this.#fields(item, stat, '0', xattrs), size: data.length }));
+    await this.#sink.write(encodeHeader({ ...fieldsOf(item, stat, '0', xattrs), size: data.length }));
     await this.#sink.write(data);
     await this.#pad(data.length);
     this.#progress(data.length);
@@ -277,7 +329,7 @@ class Packer {
     const xattrs = fxattrs(fd);
     this.#count('files', xattrs.length);
     this.#counts.contentBytes += stat.size;
-    const fields = this.#fields(item, stat, '0', xattrs);
+    const fields = fieldsOf(item, stat, '0', xattrs);
     let complete = true;
     if (segments === null) {
       await this.#sink.write(encodeHeader({ ...fields, size: stat.size }));
@@ -294,7 +346,7 @@ class Packer {
         complete = (await this.#copy(fd, segments[index] ?? 0, segments[index + 1] ?? 0)) && complete;
       await this.#pad(stored);
     }
-    if (!complete || !unchanged(stat, statx(fd, EMPTY_NAME))) this.#skips.add(item.path, 'changed');
+    if (!complete || !sameData(stat, statx(fd, EMPTY_NAME))) this.#skips.add(item.path, 'changed');
   }
 
   /** Exactly `length` bytes, zeros where the file ends early; false then. */
@@ -321,11 +373,6 @@ class Packer {
     if (padding > 0) await this.#sink.write(Buffer.alloc(padding));
   }
 }
-
-const unchanged = (before: Stat, after: Stat): boolean =>
-  before.size === after.size &&
-  before.mtimeSeconds === after.mtimeSeconds &&
-  before.mtimeNanoseconds === after.mtimeNanoseconds;
 
 /** Reads up to the buffer's length; fewer bytes when the file ends. */
 function readFully(fd: number, buffer: Buffer, offset: number): number {

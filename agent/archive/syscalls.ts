@@ -84,6 +84,7 @@ const c = {
   statx: bind<[number, Buffer, number, number, Buffer]>('int statx(int, const void*, int, uint32_t, void*)'),
   write: bind<[number, Uint8Array, number]>('int64_t write(int, const void*, size_t)'),
   pwrite: bind<[number, Uint8Array, number, number]>('int64_t pwrite(int, const void*, size_t, int64_t)'),
+  posix_fadvise: bind<[number, number, number, number]>('int posix_fadvise(int, int64_t, int64_t, int)'),
   ioctl: bind<[number, number, number]>('int ioctl(int, uint64_t, int64_t)'),
   prctl: bind<[number, number]>('int prctl(int, uint64_t)'),
 };
@@ -141,6 +142,10 @@ export const write = (fd: number, bytes: Uint8Array, length: number): number =>
   check('write', c.write(fd, bytes, length));
 export const pwrite = (fd: number, bytes: Uint8Array, length: number, offset: number): number =>
   check('pwrite', c.pwrite(fd, bytes, length, offset));
+
+const FADV_WILLNEED = 3;
+/** Lets the kernel read the file while we do something else. Only advice: it says nothing when it cannot. */
+export const willNeed = (fd: number): void => void c.posix_fadvise(fd, 0, 0, FADV_WILLNEED);
 
 /** Writes everything of the descriptor's file system to the disk, once, instead of file by file. */
 export const syncfs = (fd: number): void => void check('syncfs', c.syncfs(fd));

@@ -1,7 +1,7 @@
 /** Counting the entries of a tree: begun the same by pack, extract, verify and measure, so that their counts can be compared. */
 import type { TreeCounts } from './types.ts';
 
-type MutableCounts = { -readonly [Name in keyof TreeCounts]: TreeCounts[Name] };
+export type MutableCounts = { -readonly [Name in keyof TreeCounts]: TreeCounts[Name] };
 
 export function noCounts(): MutableCounts {
   return {
