@@ -8,21 +8,21 @@ import { createHash } from 'node:crypto';
 import { closeSync, openSync, write } from 'node:fs';
 import { promisify } from 'node:util';
 import { syncDescriptor } from '../fs/durable.ts';
-import { FrameCompressor, frameLength } from './frame-compressor.ts';
+import { FrameCompressor } from './frame-compressor.ts';
 import { O } from './syscalls.ts';
 
 const writeAsync = promisify(write);
 
 /** Frames of this size cost one part in a thousand; larger ones cost memory. */
 const BLOCK_BYTES = 2 * 1024 * 1024;
-const MAX_IN_FLIGHT = 4;
+const MAX_IN_FLIGHT = 3;
 const MIN_RATIO = 150;
 
 export class FrameSink {
   readonly #fd: number;
   readonly #path: string;
   readonly #hash = createHash('sha256');
-  readonly #compressor = new FrameCompressor();
+  readonly #compressor = new FrameCompressor(BLOCK_BYTES);
   readonly #pool: Buffer[] = [];
   #inFlight: Promise<void>[] = [];
   #written: Promise<void> = Promise.resolve();
@@ -87,8 +87,9 @@ export class FrameSink {
     this.#written = (async (): Promise<void> => {
       const [frame] = await Promise.all([compressed, before]);
       release();
-      for (const piece of frame) await this.#put(piece);
-      const missing = Math.ceil(bytes.length / MIN_RATIO) - frameLength(frame);
+      await this.#put(frame.bytes);
+      const missing = Math.ceil(bytes.length / MIN_RATIO) - frame.bytes.length;
+      frame.release();
       if (missing > 0) await this.#put(skippable(missing));
     })();
     this.#written.catch((error: unknown) => {
