@@ -28,6 +28,9 @@ import type { WalkItem } from './tree-walk.ts';
 /** Read whole before their header is written, so that a file that changes under us is read again. */
 export const SMALL_BYTES = 1_048_576;
 
+/** Small files in memory are read in a tenth of it. */
+const COLD_MS = 0.1;
+
 /** What `QuickEntries` may be given; the rest takes more than one look. */
 export function isQuick({ kind, stat }: WalkItem): boolean {
   if (kind === 'file') return stat.size <= SMALL_BYTES && !maybeSparse(stat);
@@ -62,6 +65,7 @@ export function fieldsOf(
 
 export class QuickEntries {
   readonly #dirs: DirFds;
+  #readMs = 0;
   /** Raised by what is put; may be replaced. */
   counts: MutableCounts;
 
@@ -70,13 +74,18 @@ export class QuickEntries {
     this.counts = counts;
   }
 
-  /** Opens a file and asks the kernel to read it meanwhile; -1 for what is no file, or cannot be opened. */
-  open({ kind, path }: WalkItem): number {
+  /** Whether the last file came from the disk, not from memory. */
+  get isCold(): boolean {
+    return this.#readMs > COLD_MS;
+  }
+
+  /** -1 for what is no file, or cannot be opened. @param ahead ask the kernel to read the file meanwhile */
+  open({ kind, path }: WalkItem, ahead = false): number {
     if (kind !== 'file') return -1;
     try {
       const { dir, name } = this.#dirs.locate(path);
       const fd = openat(dir, name, O.RDONLY | O.NOFOLLOW | O.NONBLOCK);
-      willNeed(fd);
+      if (ahead) willNeed(fd);
       return fd;
     } catch (error) {
       if (isOfSystem(error)) return -1;
@@ -146,7 +155,9 @@ export class QuickEntries {
     const end = start + Math.ceil(stat.size / BLOCK) * BLOCK;
     // One byte more than the file has, to see whether it grew.
     if (end + 1 > block.length) return -1;
+    const began = performance.now();
     if (readSync(fd, block, start, stat.size + 1, 0) !== stat.size) return -1;
+    this.#readMs = performance.now() - began;
     if (!heldStill(stat, statx(fd, EMPTY_NAME))) return -1;
     writeHeader(block, used, fields, header);
     block.fill(0, start + stat.size, end);

@@ -14,7 +14,7 @@ import {
 } from './reader-protocol.ts';
 import type { WalkItem } from './tree-walk.ts';
 
-const THREADS = 1;
+const THREADS = 2;
 const LIMITS = { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 8 };
 
 /** Source of the threads' program, which the build puts here; undefined when running from source. */

@@ -5,7 +5,10 @@ import { QuickEntries } from './quick-entry.ts';
 import { decodeJob, type ReaderData, type ReaderJob, type ReaderMessage } from './reader-protocol.ts';
 import { noCounts } from './tree-counts.ts';
 
-/** Files that are opened, so that the kernel reads them, before they are read: their waits for the disk overlap. */
+/**
+ * When files come from the disk, that many are opened, so that the kernel reads them, before they are read: their waits overlap. When
+ * they are in memory, to ask the kernel costs as much as to read them.
+ */
 const FILES_AHEAD = 32;
 
 const { root } = workerData as ReaderData;
@@ -20,8 +23,11 @@ function fill(job: ReaderJob): void {
   const open: number[] = [];
   entries.counts = noCounts();
   let used = 0;
+  let aheadUntil = 0;
   for (const [index, item] of items.entries()) {
-    for (const ahead of items.slice(open.length, index + FILES_AHEAD)) open.push(entries.open(ahead));
+    if (entries.isCold) aheadUntil = index + 2 * FILES_AHEAD;
+    const last = index < aheadUntil ? index + FILES_AHEAD : index + 1;
+    for (const ahead of items.slice(open.length, last)) open.push(entries.open(ahead, index < aheadUntil));
     const end = entries.put(item, open[index] ?? -1, block, used);
     if (end < 0 || item.kind === 'hardlink') marks.push([index, used, Math.max(used, end)]);
     used = Math.max(used, end);
