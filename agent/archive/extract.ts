@@ -11,6 +11,7 @@ import type { RefloatError } from '../../db/errors.ts';
 import { syncDirectory } from '../fs/durable.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { DEFAULT_MAX_RATIO, type DecodedFile, openArchive } from './decode.ts';
+import { EarlySync } from './early-sync.ts';
 import { differentCount, EntryRules } from './entry-rules.ts';
 import type { Metadata } from './file-writer.ts';
 import type { Member } from './member.ts';
@@ -18,7 +19,7 @@ import { type SummedEntry, SumsOfMetadata } from './metadata-sums.ts';
 import { refusal } from './refusal.ts';
 import { emptyTree } from './remove-tree.ts';
 import { Skips } from './skips.ts';
-import { O, SystemCallError, syncfs } from './syscalls.ts';
+import { O, SystemCallError } from './syscalls.ts';
 import { TarReader } from './tar-reader.ts';
 import { TreeWriter } from './tree-writer.ts';
 import type { ArchiveSummary, Expected, ReadOptions } from './types.ts';
@@ -36,14 +37,17 @@ export async function extractArchive(
       const previous = process.umask(0);
       const root = openSync(request.destination, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
       const skips = new Skips();
+      const sync = new EarlySync(root);
       const writer = new TreeWriter(root, (path, reason, detail) => skips.add(path, reason, detail));
       try {
-        const summary = await readAll(file, request, skips, writer, freeBytes(request.destination), onProgress);
-        syncDisk(root);
+        const free = freeBytes(request.destination);
+        const summary = await readAll({ file, request, skips, writer, free, onProgress, sync });
+        await syncDisk(sync);
         syncDirectory(dirname(request.destination));
         return summary;
       } finally {
         await writer.close();
+        await sync.settle();
         closeSync(root);
         process.umask(previous);
       }
@@ -60,7 +64,8 @@ export async function extractArchive(
 export async function verifyArchive(request: ReadOptions, onProgress: Progress): Promise<ArchiveSummary> {
   const file = openChecked(request);
   try {
-    return await readAll(file, request, new Skips(), null, Number.POSITIVE_INFINITY, onProgress);
+    const free = Number.POSITIVE_INFINITY;
+    return await readAll({ file, request, skips: new Skips(), writer: null, free, onProgress, sync: null });
   } finally {
     file.close();
   }
@@ -76,9 +81,9 @@ function openChecked(request: ReadOptions): DecodedFile {
   return file;
 }
 
-function syncDisk(root: number): void {
+async function syncDisk(sync: EarlySync): Promise<void> {
   try {
-    syncfs(root);
+    await sync.finish();
   } catch (cause) {
     if (!(cause instanceof SystemCallError)) throw cause;
     throw refusal('FILE_SYSTEM_FAILED', 'sync', `the file system could not be synced (${cause.code})`, null, cause);
@@ -91,19 +96,15 @@ function freeBytes(path: string): number {
 }
 
 async function readAll(
-  file: DecodedFile,
-  request: ReadOptions,
-  skips: Skips,
-  writer: TreeWriter | null,
-  free: number,
-  onProgress: Progress,
+  from: Omit<Reading, 'reader' | 'rules' | 'metadata'> & { file: DecodedFile },
 ): Promise<ArchiveSummary> {
+  const { file, request, skips, writer } = from;
   const rules = new EntryRules(request);
   const metadata = new SumsOfMetadata();
   const { expected } = request;
   try {
     const reader = new TarReader(new ByteQueue(file.bytes, true));
-    await readMembers({ reader, rules, request, skips, writer, free, onProgress, metadata });
+    await readMembers({ ...from, reader, rules, metadata });
   } catch (error) {
     throw digestDiffers(file, expected) ?? error;
   }
@@ -137,6 +138,7 @@ interface Reading {
   readonly writer: TreeWriter | null;
   readonly free: number;
   readonly onProgress: Progress;
+  readonly sync: EarlySync | null;
   readonly metadata: SumsOfMetadata;
 }
 
@@ -148,6 +150,7 @@ async function readMembers({
   writer,
   free,
   onProgress,
+  sync,
   metadata,
 }: Reading): Promise<void> {
   let stored = 0;
@@ -155,6 +158,7 @@ async function readMembers({
   let reported = 0;
   const onBytes = (bytes: number): void => {
     done += bytes;
+    sync?.wrote(bytes);
     if (done - reported < 8_388_608) return;
     reported = done;
     onProgress(done, rules.counts.entries);

@@ -150,6 +150,18 @@ export const willNeed = (fd: number): void => void c.posix_fadvise(fd, 0, 0, FAD
 /** Writes everything of the descriptor's file system to the disk, once, instead of file by file. */
 export const syncfs = (fd: number): void => void check('syncfs', c.syncfs(fd));
 
+/** The same on the thread pool. */
+export async function syncfsAside(fd: number): Promise<void> {
+  const result = await new Promise<number>((resolve, reject) => {
+    const { async } = c.syncfs as unknown as {
+      async(fd: number, done: (error: Error | null, result: number) => void): void;
+    };
+    async(fd, (error, value) => (error === null ? resolve(value) : reject(error)));
+  });
+  // The number of the error stays with the thread that had it.
+  if (result !== 0) throw new SystemCallError('syncfs', constants.errno.EIO);
+}
+
 const FICLONE = 0x40049409;
 /** What a file system says that cannot share the blocks of these two files. */
 const CANNOT_CLONE: ReadonlySet<string> = new Set([
