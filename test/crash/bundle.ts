@@ -86,7 +86,10 @@ export async function bundle(directory: string, options: BundleOptions = {}): Pr
     logLevel: 'warning',
     external: ['cpu-features', '*.node'],
     nodePaths: [join(ROOT, 'node_modules')],
-    define: { WRITER_THREAD: JSON.stringify(await writerThread()) },
+    define: {
+      READER_THREAD: JSON.stringify(await thread('agent/archive/reader-thread.ts')),
+      WRITER_THREAD: JSON.stringify(await thread('agent/archive/writer-thread.ts')),
+    },
     plugins: [changing(changes), unused(), insteadOf(options.instead ?? {}), koffiByPath()],
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module';\nimport { fileURLToPath as __fileURLToPath } from 'node:url';\nimport { dirname as __pathDirname } from 'node:path';\nconst require = __createRequire(import.meta.url);\nconst __filename = __fileURLToPath(import.meta.url);\nconst __dirname = __pathDirname(__filename);",
@@ -95,10 +98,10 @@ export async function bundle(directory: string, options: BundleOptions = {}): Pr
   return join(directory, 'program.mjs');
 }
 
-/** The program of the child's threads, which the child holds as a string. */
-async function writerThread(): Promise<string> {
+/** A program of the child's threads, which the child holds as a string. */
+async function thread(entry: string): Promise<string> {
   const { outputFiles } = await build({
-    entryPoints: [join(ROOT, 'agent/archive/writer-thread.ts')],
+    entryPoints: [join(ROOT, entry)],
     bundle: true,
     platform: 'node',
     target: 'node24',
