@@ -59,7 +59,9 @@ export const MUTANTS: readonly Mutant[] = [
     '',
     'xfs',
   ),
-  quick(cut('stage: the new tree is not synced', 'one', 'agent/archive/extract.ts', 'await syncDisk(sync);', '', 'ext4')),
+  quick(
+    cut('stage: the new tree is not synced', 'one', 'agent/archive/extract.ts', 'await syncDisk(sync);', '', 'ext4'),
+  ),
   quick(
     cut(
       'preserve: the archive is not synced',
