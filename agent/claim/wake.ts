@@ -15,6 +15,12 @@ const PROBE = 'probe';
 const PROBE_LIMIT_MS = 5000;
 /** How often a connection that looks alive is asked to prove it. */
 const PROBE_EVERY_MS = 30_000;
+/**
+ * Of so many looks at a connection on which notifications arrive one is a notification; the others ask the session whether it
+ * listens. Postgres wakes every listener of the database for every notification: a thousand agents that sent themselves one at each
+ * look kept the server busy with nothing else.
+ */
+const LOOKS_PER_PROBE = 60;
 
 export class Wake {
   readonly #url: string;
@@ -80,13 +86,11 @@ export class Wake {
   }
 
   async #probeWhileAlive(sql: postgres.Sql, backoff: Backoff): Promise<void> {
-    while (!this.#stop.signal.aborted) {
-      this.#answered = false;
-      await withLimit(sql`select pg_notify(${this.#channel}, ${PROBE})`, PROBE_LIMIT_MS);
-      if (!this.#answered) await this.#news.wait(PROBE_LIMIT_MS, this.#stop.signal);
-      if (this.#answered !== this.#works)
-        this.#log.debug(this.#answered ? 'notifications arrive' : 'notifications are lost on the way');
-      this.#works = this.#answered;
+    for (let look = 0; !this.#stop.signal.aborted; look = (look + 1) % LOOKS_PER_PROBE) {
+      const arrive = look > 0 && this.#works ? await this.#listens(sql) : await this.#probe(sql);
+      if (arrive !== this.#works)
+        this.#log.debug(arrive ? 'notifications arrive' : 'notifications are lost on the way');
+      this.#works = arrive;
       this.#onSession(this.#works);
       if (this.#works) backoff.reset();
       // The probe may have come back before its statement ended: that ring has been heard.
@@ -95,6 +99,23 @@ export class Wake {
       // The driver would connect again at the next statement, without listening.
       if (this.#closed) throw new Error('the connection was closed');
     }
+  }
+
+  /** Whether a notification that this agent sends itself comes back. */
+  async #probe(sql: postgres.Sql): Promise<boolean> {
+    this.#answered = false;
+    await withLimit(sql`select pg_notify(${this.#channel}, ${PROBE})`, PROBE_LIMIT_MS);
+    if (!this.#answered) await this.#news.wait(PROBE_LIMIT_MS, this.#stop.signal);
+    return this.#answered;
+  }
+
+  /** Whether the session lives and listens. */
+  async #listens(sql: postgres.Sql): Promise<boolean> {
+    const rows = await withLimit(
+      sql`select channel from pg_listening_channels() as channel where channel = ${this.#channel}`,
+      PROBE_LIMIT_MS,
+    );
+    return rows.length > 0;
   }
 
   #connect(): postgres.Sql {

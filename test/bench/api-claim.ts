@@ -12,6 +12,8 @@ import { SimulatedAgent } from './simulated-agent.ts';
 const PASSWORD = 'bench-password';
 const IDLE_SECONDS = 30;
 const PAUSE_MS = 20;
+/** Agents that start at the same moment. */
+const AT_ONCE = 10;
 
 export interface Quantiles {
   readonly p50: number;
@@ -54,14 +56,16 @@ class Fleet {
   async start(count: number): Promise<void> {
     const verifier = await scramVerifier(PASSWORD);
     const plane = planeOf(this.#database);
-    for (let index = 0; index < count; index++) {
+    const startOne = async (): Promise<void> => {
       const hostId = await addHost(plane);
       const role = await enrollHost(this.#database.db, hostId, verifier);
       this.#workloads.push(await addWorkload(plane, hostId));
       const agent = new SimulatedAgent(this.#database.urlAs(role, PASSWORD), hostId, (id) => this.#waiting.get(id)?.());
       this.agents.push(agent);
       await agent.start();
-    }
+    };
+    for (let begun = 0; begun < count; begun += AT_ONCE)
+      await Promise.all(Array.from({ length: Math.min(AT_ONCE, count - begun) }, startOne));
     while (!this.agents.every((agent) => agent.listens)) await pause(100);
   }
 

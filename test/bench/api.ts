@@ -19,11 +19,17 @@ export async function main(args: readonly string[]): Promise<void> {
   const wanted = (part: string): boolean => only === undefined || only === part;
   const result: { http?: HttpRow[]; claim?: ClaimRow; fleet?: FleetRow } = {};
   await withServer(async (database) => {
-    if (wanted('claim')) result.claim = await measureClaim(database, number('--claims', 300));
-    if (wanted('http')) result.http = await measureHttp(database, number('--pairs', 5), number('--seconds', 8));
-    if (wanted('fleet')) result.fleet = await measureFleet(database, number('--agents', 1000), number('--claims', 300));
+    // Each part is told as soon as it is measured: a later one that fails takes nothing away.
+    const tell = (part: typeof result): void => {
+      Object.assign(result, part);
+      if (!args.includes('--json')) process.stdout.write(report(part));
+    };
+    if (wanted('claim')) tell({ claim: await measureClaim(database, number('--claims', 300)) });
+    if (wanted('http')) tell({ http: await measureHttp(database, number('--pairs', 5), number('--seconds', 8)) });
+    if (wanted('fleet'))
+      tell({ fleet: await measureFleet(database, number('--agents', 1000), number('--claims', 300)) });
   });
-  process.stdout.write(args.includes('--json') ? `${JSON.stringify({ ok: true, ...result })}\n` : report(result));
+  if (args.includes('--json')) process.stdout.write(`${JSON.stringify({ ok: true, ...result })}\n`);
 }
 
 /** A durable server of its own, with room for a fleet's connections. */

@@ -8,7 +8,7 @@ import { AgentDatabase } from '../../agent/claim/agent-database.ts';
 import { jittered } from '../../agent/claim/backoff.ts';
 import { Bell } from '../../agent/claim/bell.ts';
 import { Wake } from '../../agent/claim/wake.ts';
-import type { Holder } from '../../db/queries/agent-statement.ts';
+import type { AgentSql, Holder } from '../../db/queries/agent-statement.ts';
 import { claimIntent } from '../../db/queries/claim-intent.ts';
 import { finishIntent } from '../../db/queries/finish-intent.ts';
 import { holdHost } from '../../db/queries/hold-host.ts';
@@ -55,11 +55,9 @@ export class SimulatedAgent {
       throw new Error('the host was not to be had');
     this.#work = Promise.all([
       this.#claim(),
-      this.#every(HEARTBEAT_MS, () =>
-        this.#database.attempt((sql) => touchHost(sql, this.#hostId, this.#instance, null), 60_000),
-      ),
+      this.#every(HEARTBEAT_MS, () => this.#persist((sql) => touchHost(sql, this.#hostId, this.#instance, null))),
       this.#every(INVENTORY_MS, () =>
-        this.#database.attempt((sql) => reportContainers(sql, this.#hostId, this.#instance, inventory()), 60_000),
+        this.#persist((sql) => reportContainers(sql, this.#hostId, this.#instance, inventory())),
       ),
     ]);
   }
@@ -74,18 +72,25 @@ export class SimulatedAgent {
   async #claim(): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      const row = await this.#database.attempt((sql) => claimIntent(sql, this.#hostId, this.#instance), 60_000);
+      const row = await this.#persist((sql) => claimIntent(sql, this.#hostId, this.#instance));
+      if (row === undefined) return;
       if (row === null) {
         await this.#bell.wait(jittered(POLL_MS), signal);
         continue;
       }
       this.#onClaim(row.id);
       const holder: Holder = { intentId: row.id, hostId: this.#hostId, leaseEpoch: row.leaseEpoch };
-      await this.#database.attempt(
-        (sql) => finishIntent(sql, holder, { state: 'succeeded', result: {}, error: null }),
-        60_000,
-      );
+      await this.#persist((sql) => finishIntent(sql, holder, { state: 'succeeded', result: {}, error: null }));
     }
+  }
+
+  /** As an agent does: until Postgres answers. Undefined when it is stopped meanwhile. */
+  async #persist<T>(work: (sql: AgentSql) => Promise<T>): Promise<T | undefined> {
+    const { signal } = this.#stop;
+    return this.#database.persist(work, signal).catch((error: unknown) => {
+      if (signal.aborted) return undefined;
+      throw error;
+    });
   }
 
   async #every(ms: number, work: () => Promise<unknown>): Promise<void> {
