@@ -19,7 +19,7 @@ import type { TestDatabase } from '../helpers/postgres.ts';
 const ROOT = path.join(import.meta.dirname, '../..');
 const CONNECTIONS = 10;
 /** Workloads to restore in turns: each request needs one without an intent under way. */
-const WORKLOADS = 2000;
+const WORKLOADS = 20_000;
 const UNLIMITED = ['read', 'change', 'workload'].map((name) => `${name}=1000000000:1000000000`).join(',');
 
 interface Figures {
