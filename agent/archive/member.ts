@@ -73,12 +73,13 @@ export class GlobalRecords {
   }
 }
 
+/** @param name the whole one, of whatever record gives it */
 export function memberType(header: Header, name: string): MemberType {
   switch (header.type) {
     case '0':
     case '7':
-      // Before ustar a directory was a file whose name ends in a slash.
-      return header.name.endsWith('/') && header.size === 0 ? 'directory' : 'file';
+      // Before ustar a directory was a file whose name ends in a slash. Of a longer name the header has a piece, which may end in one too.
+      return name.endsWith('/') && header.name.endsWith('/') && header.size === 0 ? 'directory' : 'file';
     case 'S':
       return 'file';
     case '1':

@@ -91,6 +91,9 @@ function oddNames(root: string): void {
   for (const name of names) writeFileSync(Buffer.concat([base, name]), name);
   mkdirSync(join(root, 'n'.repeat(120), 'm'.repeat(120)), { recursive: true });
   writeFileSync(join(root, 'n'.repeat(120), 'm'.repeat(120), 'o'.repeat(99)), 'long');
+  // A header has room for 100 bytes of a name, which is this directory's with its slash; the file is empty, as directories are.
+  mkdirSync(join(root, 'h'.repeat(99)));
+  writeFileSync(join(root, 'h'.repeat(99), 'empty'), '');
 }
 
 function owners(root: string): void {

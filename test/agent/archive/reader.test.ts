@@ -91,6 +91,23 @@ test('every bit of an archive, flipped alone, is refused or changes nothing but 
 /** Bodies of metadata have no checksum in tar; the digest of the archive covers them. */
 const inPaxValue = (at: number): boolean => (at >= 1024 && at < 1536) || (at >= 3072 && at < 3584);
 
+test('an empty file is no directory because the piece of its long name in the header ends in a slash', async () => {
+  const path = `${'d'.repeat(99)}/empty`;
+  const cut = path.slice(0, 100);
+  for (const archive of [
+    tar(pax({ path }), entry({ name: cut })),
+    tar(long('L', path), entry({ name: cut, magic: 'gnu' })),
+  ])
+    assert.deepEqual(
+      (await read(archive)).map(({ path, type }) => ({ path, type })),
+      [{ path, type: 'file' }],
+    );
+  assert.deepEqual(
+    (await read(tar(entry({ name: 'before-ustar/', magic: 'v7' })))).map(({ type }) => type),
+    ['directory'],
+  );
+});
+
 test('an archive that is cut anywhere is refused', async () => {
   for (let length = 0; length < SAMPLE.length; length += 1) {
     const result = await outcome(SAMPLE.subarray(0, length));
