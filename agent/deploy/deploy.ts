@@ -6,7 +6,7 @@
  * Two containers of the workload never run on the same data because of a replacement: the old ones are stopped first.
  * Does not guarantee: that data written by a new version, which then proved unhealthy, is taken back; that is what a snapshot is for.
  */
-import { RefloatError, toRefloatError } from '../../db/errors.ts';
+import { RefloatError } from '../../db/errors.ts';
 import type { AgentDeps } from '../deps.ts';
 import type { ContainerInfo, ContainerSpec } from '../docker/engine.ts';
 import type { WorkloadRef } from '../intents/claimed-intent.ts';
@@ -19,13 +19,13 @@ import { findOutsiders } from './outsiders.ts';
 import { parseRestartPolicy, planContainers, samePolicy } from './plan-containers.ts';
 import { quiesce, record, resumeOne } from './quiesce.ts';
 import { createOnce } from './redeploy.ts';
-import { DONE_SUFFIX, removeAsides, repairDeploy } from './repair-deploy.ts';
+import { DONE_SUFFIX, putRight, removeAsides, repairDeploy } from './repair-deploy.ts';
 import { parseSetAside, setAsideName } from './set-aside.ts';
 import { slotNames } from './slot-names.ts';
 import { stillMatches } from './still-match.ts';
 import type { WorkloadLock } from './workload-lock.ts';
 
-const NEVER = { name: 'no', maximumRetryCount: 0 } as const;
+const NO_RESTART = { name: 'no', maximumRetryCount: 0 } as const;
 
 export type DeployDeps = Pick<AgentDeps, 'engine' | 'config'>;
 
@@ -187,7 +187,7 @@ async function replace(
       old.map((one) => about(one, engine.rename(one.id, setAsideName('deploy', workloadId, input.intentId, one)))),
     );
     // Without a restart policy yet: else Docker, started again after a crash, would start them beside the old ones.
-    const dormant = plan.create.map((spec) => ({ ...spec, restartPolicy: NEVER }));
+    const dormant = plan.create.map((spec) => ({ ...spec, restartPolicy: NO_RESTART }));
     created.push(...(await allToTheEnd(dormant.map((spec) => createOnce(deps, spec, input)))));
     signal.throwIfAborted();
     const stopped = performance.now();
@@ -198,7 +198,7 @@ async function replace(
     await waitHealthy(engine, [...created, ...woken], config.health, signal);
     done = { created, changed: old.length + created.length + woken.length > 0, downtimeMs };
   } catch (thrown) {
-    await takeBack(deps, lock, input, plan, thrown);
+    await putRight(thrown, () => takeBack(deps, lock, input, plan));
     throw thrown;
   }
   await commit(deps, lock, input, plan.replace);
@@ -253,38 +253,22 @@ async function commit(
     await removeAsides(deps.engine, old);
   } catch (thrown) {
     // Whether the first rename had its effect is known to the engine alone.
-    const repaired = await repairDeploy(deps, lock, workloadId);
-    if (repaired.broughtBack.length > 0) throw thrown;
+    const isTakenBack = await putRight(thrown, async () => {
+      await repairDeploy(deps, lock, workloadId);
+      const now = await Promise.all(old.map((one) => deps.engine.inspect(one.id)));
+      return now.some((one, index) => one?.name === old[index]?.name);
+    });
+    if (isTakenBack) throw thrown;
   }
 }
 
-async function takeBack(
-  deps: DeployDeps,
-  lock: WorkloadLock,
-  input: DeployInput,
-  plan: Plan,
-  why: unknown,
-): Promise<void> {
-  try {
-    // Of a deploy that replaces nothing, only what it created is to go.
-    const labelled = await deps.engine.list(workloadFilter(input.workload.id));
-    const names = new Set(plan.create.map(({ name }) => name));
-    const fresh = labelled.filter((one) => names.has(one.name) && one.labels[INTENT_LABEL] === input.intentId);
-    await removeAsides(deps.engine, fresh);
-    await repairDeploy(deps, lock, input.workload.id);
-  } catch (thrown) {
-    const [first, second] = [toRefloatError(why), toRefloatError(thrown)];
-    throw new RefloatError(
-      second.code,
-      `the deploy failed (${first.message}), and taking it back failed too: ${second.message}`,
-      {
-        hint: second.hint,
-        disposition: second.disposition,
-        details: { ...second.details, deploy: first.toJSON() },
-        cause: thrown,
-      },
-    );
-  }
+async function takeBack(deps: DeployDeps, lock: WorkloadLock, input: DeployInput, plan: Plan): Promise<void> {
+  // Of a deploy that replaces nothing, only what it created is to go.
+  const labelled = await deps.engine.list(workloadFilter(input.workload.id));
+  const names = new Set(plan.create.map(({ name }) => name));
+  const fresh = labelled.filter((one) => names.has(one.name) && one.labels[INTENT_LABEL] === input.intentId);
+  await removeAsides(deps.engine, fresh);
+  await repairDeploy(deps, lock, input.workload.id);
 }
 
 function sourceNotImage(workload: WorkloadRef): RefloatError {

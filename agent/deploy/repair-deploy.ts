@@ -8,6 +8,7 @@
  */
 import { RefloatError, toRefloatError } from '../../db/errors.ts';
 import type { ContainerInfo, Engine } from '../docker/engine.ts';
+import { withRetries } from '../with-retries.ts';
 import { about, aboutUnlessGone, allToTheEnd } from './container-error.ts';
 import { HOST_LABEL, INTENT_LABEL, WORKLOAD_LABEL } from './labels.ts';
 import { quiesce, record, resumeOne } from './quiesce.ts';
@@ -18,6 +19,9 @@ import type { WorkloadLock } from './workload-lock.ts';
 /** Docker kills what does not end within this many seconds when nothing else is known. */
 const STOP_SECONDS = 10;
 export const DONE_SUFFIX = '-done';
+/** How often a failed deploy is taken back again, whatever that failed with. */
+const TRIES = 4;
+const NEVER = new AbortController().signal;
 
 interface Aside {
   readonly container: ContainerInfo;
@@ -76,6 +80,29 @@ export async function repairDeploy(deps: RedeployDeps, lock: WorkloadLock, workl
     }
   }
   return repaired;
+}
+
+/**
+ * Containers stand aside until this has succeeded, so an engine that restarts is waited for.
+ * @param why what the deploy failed with
+ * @throws RefloatError with disposition `stuck`: only recovery or the next deploy puts them right
+ */
+export async function putRight<T>(why: unknown, work: () => Promise<T>): Promise<T> {
+  try {
+    return await withRetries(work, NEVER, TRIES);
+  } catch (thrown) {
+    const [first, second] = [toRefloatError(why), toRefloatError(thrown)];
+    throw new RefloatError(
+      second.code,
+      `the deploy failed (${first.message}), and taking it back failed too: ${second.message}`,
+      {
+        hint: `Remove the cause, then run "refloat-agent recover". ${second.hint}`,
+        disposition: 'stuck',
+        details: { ...second.details, deploy: first.toJSON() },
+        cause: thrown,
+      },
+    );
+  }
 }
 
 export async function removeAsides(engine: Engine, containers: readonly ContainerInfo[]): Promise<void> {

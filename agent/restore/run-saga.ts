@@ -5,12 +5,12 @@
  * and crash ends in the undo of everything that was begun, in reverse; an undo that fails for good ends as `stuck`, and
  * nothing is deleted then.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import { type ErrorJson, type RefloatError, toRefloatError } from '../../db/errors.ts';
 import type { Outcome } from '../../db/results.ts';
 import type { IntentControl } from '../claim/intent-control.ts';
 import type { WorkloadLock } from '../deploy/workload-lock.ts';
 import type { AgentDeps } from '../deps.ts';
+import { withRetries } from '../with-retries.ts';
 import { crashPoint } from './crash-point.ts';
 import type { Journal, JournalRecord, Unwound } from './journal.ts';
 import { type JournalState, reduceJournal } from './journal-state.ts';
@@ -26,8 +26,6 @@ export interface SagaRun<Facts> {
 
 /** How often an undo is tried again, whatever it failed with: the alternative is to wake a person. */
 const UNDO_TRIES = 4;
-/** How long and how often a passing failure (disposition `retry`: an engine that restarts) is met with another try. */
-const RETRY_PAUSES_MS = [100, 300, 1000, 2000, 4000, 8000, 15_000, 15_000, 15_000];
 
 /** Runs every step that has no record of its end; a failure unwinds. Returns the outcome, which is durable by then. */
 export async function rollForward<Facts>(run: SagaRun<Facts>): Promise<Outcome> {
@@ -173,22 +171,6 @@ export function contextOf<Facts>(run: SagaRun<Facts>, signal: AbortSignal): Step
       run.control.emit('warning', { message });
     },
   };
-}
-
-/** @param anyway as often it is tried whatever it fails with; more often only when the failure says so */
-export async function withRetries<T>(work: () => Promise<T>, signal: AbortSignal, anyway = 1): Promise<T> {
-  for (const [tries, pause] of RETRY_PAUSES_MS.entries()) {
-    try {
-      return await work();
-    } catch (thrown) {
-      const error = toRefloatError(thrown);
-      const mayPass = error.disposition === 'retry' || (tries + 1 < anyway && error.disposition !== 'stuck');
-      if (!mayPass || signal.aborted) throw thrown;
-    }
-    await delay(pause, undefined, { signal }).catch(() => undefined);
-    if (signal.aborted) signal.throwIfAborted();
-  }
-  return work();
 }
 
 function fail(message: string): never {

@@ -84,7 +84,7 @@ class DatabaseSession {
   }
 
   async begin(): Promise<void> {
-    await this.#host.addWorkload({ ...this.#lab.workload.config }, this.#lab.workload.id);
+    await this.#host.addWorkload({ ...this.#lab.workload.config, hostId: this.#host.id }, this.#lab.workload.id);
     await this.#register();
     const now = (): Date => {
       this.#onClock();
@@ -116,8 +116,10 @@ class DatabaseSession {
     // Starting the server again takes seconds; one case in forty.
     const rare = random.shuffle(all.filter((name) => name.includes('/restart/')));
     const usual = random.shuffle(all.filter((name) => !name.includes('/restart/')));
-    const restarts = Math.ceil(count / 40);
-    return random.shuffle([...rare.slice(0, restarts), ...usual.slice(0, count - restarts)]);
+    // A third is never met: the flow has ended before that.
+    const many = count * 2;
+    const restarts = Math.ceil(many / 40);
+    return random.shuffle([...rare.slice(0, restarts), ...usual.slice(0, many - restarts)]);
   }
 
   async run(name: string): Promise<CaseResult> {
@@ -137,7 +139,10 @@ class DatabaseSession {
     this.#onClock = () => undefined;
     await this.#place.relay.heal();
     const outcome: Outcome = { state: row.state as Outcome['state'], result: row.result, error: row.error };
-    const violations = [...(await this.#lab.judge(before, wanted, outcome)), ...(await this.#judgeRows(row))];
+    const violations = [
+      ...(await this.#lab.judge(flow === 'cancelled' ? 'restore' : flow, before, wanted, outcome)),
+      ...(await this.#judgeRows(row)),
+    ];
     this.#isDirty = violations.length > 0;
     return { count: met.isMet() ? 1 : 0, violations, ended: met.isMet() ? row.state : 'not met' };
   }

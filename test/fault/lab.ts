@@ -217,9 +217,11 @@ export class Lab {
   }
 
   /** The oracle. `wanted` is what should be live if the outcome is a success, `before` if it is anything else. */
-  async judge(before: Version, wanted: Version, outcome: Outcome): Promise<string[]> {
+  async judge(kind: IntentKind, before: Version, wanted: Version, outcome: Outcome): Promise<string[]> {
     const found: string[] = [];
     const succeeded = outcome.state === 'succeeded';
+    // A deploy brings up what the configuration asks for, also what somebody had stopped.
+    if (kind === 'deploy' && succeeded) this.#second = 'running';
     const version = this.version();
     const said = `${outcome.state} ${outcome.error?.code ?? ''} ${outcome.error?.message ?? ''}`.trim();
     if (version !== (succeeded ? wanted : before))

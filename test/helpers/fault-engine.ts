@@ -1,10 +1,8 @@
-/**
- * The real engine, behind a wire that is cut: from the n-th changing call on, nothing reaches it. What a crash of the agent between
- * two calls leaves behind, without a crash.
- */
+/** The real engine, behind a wire that is cut: for good, as a crash of the agent leaves things behind, or for some calls. */
 import type { Engine } from '../../agent/docker/engine.ts';
+import { RefloatError } from '../../db/errors.ts';
 
-const CHANGING = [
+const CHANGING: ReadonlySet<string> = new Set([
   'create',
   'start',
   'stop',
@@ -15,10 +13,13 @@ const CHANGING = [
   'setRestartPolicy',
   'createVolume',
   'pull',
-] as const;
+]);
 
-export class Cut extends Error {
-  override readonly name = 'Cut';
+/** Nobody tries it again: an agent that is dead does not. */
+export class Cut extends RefloatError {
+  constructor(property: string) {
+    super('INTERRUPTED', `cut at ${property}`, { hint: 'It is a test.', disposition: 'stuck' });
+  }
 }
 
 export interface CutEngine {
@@ -33,20 +34,36 @@ export interface CutEngine {
  */
 export function cutEngine(real: Engine, at: number): CutEngine {
   let calls = 0;
-  const changing: ReadonlySet<string> = new Set(CHANGING);
   const engine = new Proxy(real, {
     get(target, property) {
       const member = Reflect.get(target, property, target) as unknown;
       if (typeof member !== 'function') return member;
       return async (...args: unknown[]): Promise<unknown> => {
-        if (changing.has(String(property))) {
+        if (CHANGING.has(String(property))) {
           calls += 1;
           if (calls === at) await (Reflect.apply(member, target, args) as Promise<unknown>);
         }
-        if (calls >= at) throw new Cut(`cut at ${String(property)}`);
+        if (calls >= at) throw new Cut(String(property));
         return Reflect.apply(member, target, args) as Promise<unknown>;
       };
     },
   });
   return { engine, calls: () => calls };
+}
+
+/** @param from number of the changing call, from 1, that is the first not to reach it; from there on so many calls, of any kind, do not */
+export function awayEngine(real: Engine, from: number, lost: number): Engine {
+  let [calls, left] = [0, lost];
+  return new Proxy(real, {
+    get(target, property) {
+      const member = Reflect.get(target, property, target) as unknown;
+      if (typeof member !== 'function') return member;
+      return async (...args: unknown[]): Promise<unknown> => {
+        if (CHANGING.has(String(property))) calls += 1;
+        if (calls < from || left === 0) return Reflect.apply(member, target, args) as Promise<unknown>;
+        left -= 1;
+        throw new RefloatError('ENGINE_UNAVAILABLE', 'nobody answers', { hint: 'Wait.', disposition: 'retry' });
+      };
+    },
+  });
 }

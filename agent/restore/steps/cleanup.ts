@@ -4,9 +4,9 @@
  */
 import { toRefloatError } from '../../../db/errors.ts';
 import { finishRedeploy } from '../../deploy/redeploy.ts';
+import { withRetries } from '../../with-retries.ts';
 import type { RestoreFacts } from '../facts.ts';
 import { markReleased } from '../hold.ts';
-import { withRetries } from '../run-saga.ts';
 import type { Step } from '../saga.ts';
 import { redeployInput } from './redeploy.ts';
 

@@ -10,7 +10,7 @@ import { newId } from '../../../db/ids.ts';
 import { INTENT_KINDS } from '../../../db/intent-state.ts';
 import { WORKLOAD_CONFIG, type WorkloadConfigInput } from '../../../db/workload.ts';
 import { testEngine } from '../../helpers/engine.ts';
-import { cutEngine } from '../../helpers/fault-engine.ts';
+import { awayEngine, cutEngine } from '../../helpers/fault-engine.ts';
 import { buildImage } from '../../helpers/image.ts';
 import { locked, picture, type TestWorkload, testWorkload } from '../../helpers/workload.ts';
 
@@ -218,6 +218,31 @@ test('a crash between any two calls of a deploy: repair gives all old containers
     if (done) break;
   }
   assert.ok(brought >= 8 && kept >= 3, `${brought} brought back, ${kept} kept`);
+});
+
+test('an engine that is away for a while in the middle of a deploy: all old containers are back, running as before', async () => {
+  const workload = await testWorkload(real, { replicas: 2, restart: 'always' });
+  await deploy(workload);
+  const old = await picture(real);
+  for (const from of [2, 5, 9]) {
+    const through = awayEngine(engine, from, 6);
+    await assert.rejects(
+      deploy(edited(workload, { env: { V: String(from) } }), { engine: through }),
+      code('ENGINE_UNAVAILABLE'),
+    );
+    assert.deepEqual(await picture(real), old, `away from call ${from} on`);
+  }
+});
+
+test('a deploy that cannot be taken back is stuck, and says what puts it right', async () => {
+  const workload = await testWorkload(real);
+  await deploy(workload);
+  const cut = cutEngine(engine, 3);
+  await assert.rejects(deploy(edited(workload, { env: { V: '1' } }), { engine: cut.engine }), (thrown) => {
+    assert.ok(thrown instanceof RefloatError && thrown.disposition === 'stuck', String(thrown));
+    assert.match(thrown.hint, /refloat-agent recover/);
+    return true;
+  });
 });
 
 test('an adopted container is replaced under its own name, and kept by the next deploy', async () => {
