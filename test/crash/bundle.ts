@@ -19,7 +19,7 @@ export interface Change {
 
 /** A lasting fault is met with nine more tries over a minute; in a sweep there is nothing to wait for. */
 const SHORT_PAUSES: Change = {
-  file: 'agent/restore/run-saga.ts',
+  file: 'agent/with-retries.ts',
   from: '[100, 300, 1000, 2000, 4000, 8000, 15_000, 15_000, 15_000]',
   to: '[1, 1, 2, 2, 5, 5, 10, 10, 20]',
 };
