@@ -13,7 +13,6 @@ import {
   statx,
   type Xattr,
 } from '../archive/syscalls.ts';
-import { syncDirectory } from './durable.ts';
 
 /** Plain JSON, so that the journal can hold it. */
 export interface RootMetadata {
@@ -56,17 +55,6 @@ export function writeRootMetadata(directory: string, metadata: RootMetadata): vo
       fsetxattr(fd, cString(Buffer.from(name, 'base64')), Buffer.from(value, 'base64'));
     futimens(fd, metadata.seconds, metadata.nanoseconds);
   });
-}
-
-/** Does something inside a directory that must not show in its time. */
-export async function keepingMetadata<T>(directory: string, work: () => T | Promise<T>): Promise<T> {
-  const before = readRootMetadata(directory);
-  try {
-    return await work();
-  } finally {
-    writeRootMetadata(directory, before);
-    syncDirectory(directory);
-  }
 }
 
 function withDirectory<T>(directory: string, work: (fd: number) => T): T {

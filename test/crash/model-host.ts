@@ -3,16 +3,16 @@
  * comes before the staging (preflight, check_disk) is not the product's, since it asks the real host. Bundled, with `sim-fs.ts` in the
  * place of `node:fs`; the sweep `model` drives it.
  */
+
 import { createHash } from 'node:crypto';
 import { pino } from 'pino';
 import type { Archiver, ArchiveSummary, TreeCounts } from '../../agent/archive/types.ts';
-import type { IntentControl } from '../../agent/claim/intent-control.ts';
 import type { AgentConfig } from '../../agent/config.ts';
 import { WorkloadLocks } from '../../agent/deploy/workload-lock.ts';
 import type { AgentDeps } from '../../agent/deps.ts';
 import type { ContainerInfo } from '../../agent/docker/engine.ts';
 import type { ClaimedIntent } from '../../agent/intents/claimed-intent.ts';
-import type { RestoreFacts, Target } from '../../agent/restore/facts.ts';
+import type { RestoreFacts } from '../../agent/restore/facts.ts';
 import { isUnfinished, readJournals, removeJournal } from '../../agent/restore/journal-dir.ts';
 import type { JournalState } from '../../agent/restore/journal-state.ts';
 import { recoverSaga } from '../../agent/restore/recover-saga.ts';
@@ -22,6 +22,8 @@ import type { AnyStep, Saga } from '../../agent/restore/saga.ts';
 import { removeLeftovers, snapshotStore } from '../../agent/snapshots/store.ts';
 import type { Outcome } from '../../db/results.ts';
 import { WORKLOAD_CONFIG } from '../../db/workload.ts';
+import { SILENT_CONTROL } from '../helpers/silent-control.ts';
+import { restoreTarget } from '../helpers/target.ts';
 import { type ModelEngine, modelEngine } from './model-engine.ts';
 import { arm } from './points.ts';
 import { randomOf } from './random.ts';
@@ -109,7 +111,7 @@ export class ModelHost {
   async work(fault: ModelFault | null): Promise<Outcome | null> {
     return this.#under(fault, () =>
       this.#deps.locks.withWorkloadLock(WORKLOAD_ID, (lock) =>
-        runJournaled(this.#saga, { deps: this.#deps, lock, control: CONTROL }, this.#intent),
+        runJournaled(this.#saga, { deps: this.#deps, lock, control: SILENT_CONTROL }, this.#intent),
       ),
     );
   }
@@ -123,7 +125,7 @@ export class ModelHost {
         if (state === null) removeJournal(STATE, intentId);
         else if (isUnfinished(state))
           outcome = await this.#deps.locks.withWorkloadLock(WORKLOAD_ID, (lock) =>
-            recoverSaga(this.#saga, { deps: this.#deps, lock, control: CONTROL }, intentId),
+            recoverSaga(this.#saga, { deps: this.#deps, lock, control: SILENT_CONTROL }, intentId),
           );
       }
       await removeLeftovers(snapshotStore(STATE));
@@ -292,23 +294,14 @@ export class ModelHost {
   }
 
   #preflight(): AnyStep<RestoreFacts> {
-    const targets = this.#live().map((live, index): Target => {
+    const archive = { path: '/nowhere', sha256: '', archiveBytes: 1, counts: COUNTS, policy: 'faithful' } as const;
+    const targets = this.#live().map((live, index) => {
       const mountPoint = index === 0 && this.#shape.mountPoint;
-      const privateDirectory = `${mountPoint ? live : `${SIM}/srv`}/.refloat-${INTENT_ID}`;
-      return {
-        volume: `v${index}`,
-        scope: 'project',
-        source: `v${index}`,
-        mountedAt: `/volumes/v${index}`,
+      return restoreTarget(
         live,
-        shared: false,
-        existed: true,
-        mountPoint,
-        within: null,
-        privateDirectory,
-        staging: `${privateDirectory}/v${index}`,
-        archive: { path: '/nowhere', sha256: '', archiveBytes: 1, counts: COUNTS, policy: 'faithful' },
-      };
+        { volume: `v${index}`, mountPoint, privateName: `.refloat-${INTENT_ID}` },
+        { archive },
+      );
     });
     const hostPaths = Object.fromEntries(this.#live().map((live, index) => [`v${index}`, live]));
     const fact = { targets, hostPaths, adoptedIds: [], imageId: IMAGE_ID, image: 'application:1', adoptedFrom: null };
@@ -349,14 +342,6 @@ const SUMMARY: ArchiveSummary = {
 };
 const NO_CHECK: AnyStep<RestoreFacts> = { name: 'check_disk', act: async () => ({ fileSystems: [] }) };
 const MODES: Readonly<Record<ModelVersion, number>> = { old: 0o700, new: 0o750 };
-const CONTROL: IntentControl = {
-  signal: new AbortController().signal,
-  emit: () => undefined,
-  progress: () => undefined,
-  prepareCommit: () => undefined,
-  confirmCommit: async () => undefined,
-};
-
 /** One name in both, and one of its own. */
 function treeOf(version: ModelVersion): Record<string, string> {
   return { which: version, [`only-${version}`]: 'x' };

@@ -271,14 +271,3 @@ export function writeRootMetadata(directory: string, { uid, gid, mode, seconds, 
   node.mode = mode;
   node.mtimeNs = BigInt(seconds) * 1_000_000_000n + BigInt(nanoseconds);
 }
-
-export async function keepingMetadata<T>(directory: string, work: () => T | Promise<T>): Promise<T> {
-  const before = readRootMetadata(directory);
-  try {
-    return await work();
-  } finally {
-    writeRootMetadata(directory, before);
-    point('fsync');
-    disk.sync(required(directory));
-  }
-}

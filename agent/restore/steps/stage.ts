@@ -17,8 +17,9 @@ import {
   removeFileDurably,
   statOrNull,
 } from '../../fs/durable.ts';
+import { keepingMetadata } from '../../fs/keeping-metadata.ts';
 import { removeTree } from '../../fs/remove-tree.ts';
-import { keepingMetadata, type RootMetadata, readRootMetadata, writeRootMetadata } from '../../fs/root-metadata.ts';
+import { type RootMetadata, readRootMetadata, writeRootMetadata } from '../../fs/root-metadata.ts';
 import { limitsOf } from '../../snapshots/limits.ts';
 import type { RestoreFacts, Target } from '../facts.ts';
 import { checkFidelity } from '../fidelity.ts';

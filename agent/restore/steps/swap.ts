@@ -11,7 +11,7 @@ import { allToTheEnd } from '../../deploy/container-error.ts';
 import { outsidersAmong } from '../../deploy/outsiders.ts';
 import { assertStopped } from '../../deploy/quiesce.ts';
 import { identify, makeDirectoriesDurably, removeEmptyDirectory } from '../../fs/durable.ts';
-import { keepingMetadata } from '../../fs/root-metadata.ts';
+import { keepingMetadata } from '../../fs/keeping-metadata.ts';
 import { crashPoint } from '../crash-point.ts';
 import { exchangeBack, exchangeForward, planExchange, probeExchange, undecidable } from '../exchange.ts';
 import type { Exchange, RestoreFacts, Target } from '../facts.ts';

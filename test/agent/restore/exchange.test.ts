@@ -15,30 +15,14 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { exchangeBack, exchangeForward, planExchange, probeExchange } from '../../../agent/restore/exchange.ts';
 import type { Exchange, Target } from '../../../agent/restore/facts.ts';
+import { restoreTarget } from '../../helpers/target.ts';
 import { compareTrees, snapshotTree } from '../../helpers/tree.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'refloat-exchange-'));
 after(() => rmSync(root, { recursive: true, force: true }));
 
 let count = 0;
-function target(base: string, mountPoint: boolean): Target {
-  const live = join(base, 'data');
-  const privateDirectory = join(mountPoint ? live : base, '.refloat-x');
-  return {
-    volume: 'data',
-    scope: 'project',
-    source: 'data',
-    mountedAt: '/data',
-    live,
-    shared: false,
-    existed: true,
-    mountPoint,
-    within: null,
-    privateDirectory,
-    staging: join(privateDirectory, 'data'),
-    archive: null,
-  };
-}
+const target = (base: string, mountPoint: boolean): Target => restoreTarget(join(base, 'data'), { mountPoint });
 
 function prepared(): Exchange {
   const wanted = target(join(root, String(++count)), false);

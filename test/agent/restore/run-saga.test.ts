@@ -1,10 +1,10 @@
 /** The runner's own rules, on a table of two steps: what is durable when, and what a recovery runs again. */
+
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import type { IntentControl } from '../../../agent/claim/intent-control.ts';
 import { WorkloadLocks } from '../../../agent/deploy/workload-lock.ts';
 import type { AgentDeps } from '../../../agent/deps.ts';
 import { Journal } from '../../../agent/restore/journal.ts';
@@ -13,6 +13,7 @@ import { rollForward, type SagaRun, unwind } from '../../../agent/restore/run-sa
 import type { Saga } from '../../../agent/restore/saga.ts';
 import { RefloatError } from '../../../db/errors.ts';
 import { claimedIntent } from '../../helpers/intent.ts';
+import { SILENT_CONTROL } from '../../helpers/silent-control.ts';
 
 interface Facts {
   exchange: { readonly inodes: string };
@@ -22,14 +23,6 @@ interface Facts {
 
 const directory = mkdtempSync(join(tmpdir(), 'refloat-saga-'));
 after(() => rmSync(directory, { recursive: true, force: true }));
-
-const CONTROL: IntentControl = {
-  signal: new AbortController().signal,
-  emit: () => undefined,
-  progress: () => undefined,
-  prepareCommit: () => undefined,
-  confirmCommit: async () => undefined,
-};
 
 let count = 0;
 /** Runs `work` with a saga under a journal of its own; `acts` and `undos` are told by name. */
@@ -74,7 +67,7 @@ async function withSaga(
   await new WorkloadLocks().withWorkloadLock(intent.workload.id, async (lock) => {
     const journal = Journal.create(path, intent, deps.now);
     try {
-      await work({ saga, journal, deps, lock, control: CONTROL }, did);
+      await work({ saga, journal, deps, lock, control: SILENT_CONTROL }, did);
     } finally {
       journal.close();
     }
