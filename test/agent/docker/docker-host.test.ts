@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { inspect } from 'node:util';
 import { dockerOptions } from '../../../agent/docker/docker-host.ts';
 import type { RefloatError } from '../../../db/errors.ts';
 
@@ -18,6 +19,13 @@ test('addresses of engines', () => {
     ['ssh', 'me', 'host', 2222, { agent: '/agent' }],
   );
   assert.equal(dockerOptions('ssh://host', {}).username, 'root');
+});
+
+test('what docker-modem describes before every call is short', () => {
+  for (const address of ['unix:///run/x.sock', 'tcp://10.0.0.1:2375']) {
+    const { agent } = dockerOptions(address, {});
+    assert.equal(inspect(agent, { showHidden: true, depth: null }), 'Agent');
+  }
 });
 
 test('what is no address is refused by name', () => {
