@@ -45,6 +45,20 @@ export async function runLast(
   else client.last.push(statement);
 }
 
+/**
+ * Runs a statement that is written out, on the database or in the transaction that it is given: building a text anew for each
+ * transaction costs as much as running it. Timestamps come as text.
+ * @param database drizzle's database or transaction on a `driverOf`
+ */
+export async function run<Row extends object>(
+  database: { readonly _: { readonly session: object } },
+  text: string,
+  parameters: readonly (string | null)[],
+): Promise<Row[]> {
+  const { client } = database._.session as { readonly client: Driver };
+  return (await client.unsafe(text, [...parameters])) as unknown as Row[];
+}
+
 async function begin<T>(sql: postgres.Sql, work: (driver: Driver) => Promise<T>): Promise<T> {
   const sent: Sent[] = [];
   const result = await sql.begin(async (transaction) => {

@@ -18,6 +18,7 @@ import {
 } from './auth/principal.ts';
 import type { TokenScope } from './auth/scopes.ts';
 import type { AppContext, AppDeps, AppEnv } from './deps.ts';
+import { bodyText } from './request-body.ts';
 import { PROBLEM } from './wire.ts';
 
 /** `public`: no credential. `any`: a credential, whatever its scopes. `person`: a session, whatever its role. */
@@ -145,7 +146,7 @@ function parseParams(schema: z.ZodType | undefined, c: AppContext): unknown {
 
 async function parseBody(schema: z.ZodType | undefined, c: AppContext): Promise<unknown> {
   if (schema === undefined) return undefined;
-  const text = await c.req.text();
+  const text = await bodyText(c);
   const type = c.req.header('content-type')?.split(';')[0]?.trim().toLowerCase();
   // A body of another type would otherwise be dropped in silence, and the request mean something else than it says.
   if (text !== '' && type !== undefined && type !== '' && !/^application\/([\w.-]+\+)?json$/.test(type)) {

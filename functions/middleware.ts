@@ -3,6 +3,7 @@
  * way out, as a problem and in the audit.
  */
 import type { OpenAPIHono } from '@hono/zod-openapi';
+import type { Context } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { HTTPException } from 'hono/http-exception';
 import { databaseErrorFacts, violates } from '../db/database-error.ts';
@@ -14,6 +15,7 @@ import { writeSessionCookie } from './auth/session.ts';
 import type { AppContext, AppDeps, AppEnv } from './deps.ts';
 import { problemOf, statusOf } from './problem.ts';
 import { RateLimiter } from './rate-limits.ts';
+import { declaredBytes } from './request-body.ts';
 
 const MAX_BODY_BYTES = 1024 * 1024;
 const MAX_DISCARDED_BYTES = 8 * MAX_BODY_BYTES;
@@ -38,19 +40,16 @@ export function addMiddleware(app: OpenAPIHono<AppEnv>, deps: AppDeps): void {
       deps.afterResponse(c, release());
     }
   });
-  const limitBody = bodyLimit({
-    maxSize: MAX_BODY_BYTES,
-    onError: async (c) => {
-      await discard(c.req.raw.body);
-      throw new RefloatError('BODY_TOO_LARGE', `a body may have at most ${MAX_BODY_BYTES} bytes`, {
-        hint: 'Send less.',
-      });
-    },
+  const tooLarge = async (c: Context): Promise<never> => {
+    await discard(c.req.raw.body);
+    throw new RefloatError('BODY_TOO_LARGE', `a body may have at most ${MAX_BODY_BYTES} bytes`, { hint: 'Send less.' });
+  };
+  const limitBody = bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLarge });
+  app.use((c, next) => {
+    const bytes = READS.has(c.req.method) ? 0 : declaredBytes(c);
+    if (bytes === undefined) return limitBody(c, next);
+    return bytes <= MAX_BODY_BYTES ? next() : tooLarge(c);
   });
-  // Only where there is a body that somebody reads: looking at it makes a whole Request of what Node's server has.
-  app.use((c, next) =>
-    READS.has(c.req.method) || c.req.header('content-length') === '0' ? next() : limitBody(c, next),
-  );
   app.notFound((c) =>
     refuse(
       c,

@@ -3,7 +3,8 @@
  *
  * Guarantees: no handler lets more through than Postgres granted; a refusal says when to come again.
  * Does not guarantee: that every permit is used. For reads a handler takes permits in advance, up to as many again as it has used
- * at that pace, so that most reads need no statement; what is left after a second is forfeited.
+ * at that pace, so that most reads need no statement; one request fetches more while the others use what is there. What is left
+ * after a second is forfeited.
  */
 import type { Queryable } from '../db/client.ts';
 import { RefloatError } from '../db/errors.ts';
@@ -35,7 +36,7 @@ export type RateClass = keyof typeof DEFAULT_RATE_LIMITS;
 export type RateLimits = Readonly<Record<RateClass, RateLimit>>;
 
 const MAX_FIGURE = 1_000_000_000;
-const MAX_BLOCK = 16;
+const MAX_BLOCK = 32;
 const BLOCK_MS = 1000;
 /** Principals whose permits are remembered; the oldest are forgotten first. */
 const MAX_REMEMBERED = 10_000;
@@ -59,8 +60,10 @@ export function readRateLimits(text: string | undefined): RateLimits {
 
 interface Block {
   left: number;
-  size: number;
-  until: number;
+  readonly size: number;
+  readonly until: number;
+  /** Somebody fetches more, or there are none. */
+  isFetched: boolean;
 }
 
 /** One for each app. */
@@ -81,30 +84,34 @@ export class RateLimiter {
    */
   async take(db: Queryable, limit: RateClass, whose: string): Promise<void> {
     const key = `${limit}:${whose.slice(0, 200)}`;
-    if (limit === 'read' && this.#hasLeft(key)) return;
-    const size = limit === 'read' ? this.#nextSize(key) : 1;
+    const block = limit === 'read' ? this.#blockOf(key) : undefined;
+    if (block !== undefined && block.left > 0) return this.#takeLeft(db, key, block);
+    // Twice as many as last time if those were used up within their second, else one.
+    const size = Math.min(MAX_BLOCK, (block?.size ?? 0.5) * 2);
     const { granted, refused, waitSeconds } = await takePermits(db, key, this.#limits[limit], size);
     if (granted === 0) throw limited(limit, Math.max(1, Math.ceil(waitSeconds)), refused);
-    if (granted > 1 || limit === 'read') this.#remember(key, granted - 1, size);
+    // Of several that came at once each has fetched some.
+    const left = Math.min(MAX_BLOCK, granted - 1 + (this.#blockOf(key)?.left ?? 0));
+    if (limit === 'read') this.#remember(key, left, size);
   }
 
-  #hasLeft(key: string): boolean {
+  #blockOf(key: string): Block | undefined {
     const block = this.#blocks.get(key);
-    if (block === undefined || block.left === 0 || this.#now().getTime() > block.until) return false;
+    return block !== undefined && this.#now().getTime() <= block.until ? block : undefined;
+  }
+
+  /** The one that takes the half of a whole block fetches another, so that the many behind it need not each fetch their own. */
+  async #takeLeft(db: Queryable, key: string, block: Block): Promise<void> {
     block.left--;
-    return true;
-  }
-
-  /** Twice as many as last time if those were used up within their second, else one. */
-  #nextSize(key: string): number {
-    const block = this.#blocks.get(key);
-    if (block === undefined || this.#now().getTime() > block.until) return 1;
-    return Math.min(MAX_BLOCK, block.size * 2);
+    if (block.size < MAX_BLOCK || block.left > MAX_BLOCK / 2 || block.isFetched) return;
+    block.isFetched = true;
+    const { granted } = await takePermits(db, key, this.#limits.read, MAX_BLOCK - block.left, false);
+    if (granted > 0) this.#remember(key, block.left + granted, MAX_BLOCK);
   }
 
   #remember(key: string, left: number, size: number): void {
     this.#blocks.delete(key);
-    this.#blocks.set(key, { left, size, until: this.#now().getTime() + BLOCK_MS });
+    this.#blocks.set(key, { left, size, until: this.#now().getTime() + BLOCK_MS, isFetched: false });
     const oldest = this.#blocks.size > MAX_REMEMBERED ? this.#blocks.keys().next().value : undefined;
     if (oldest !== undefined) this.#blocks.delete(oldest);
   }

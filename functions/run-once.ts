@@ -14,6 +14,7 @@ import { storeIdempotentAnswer } from '../db/queries/store-idempotent-answer.ts'
 import { sha256Hex } from './auth/secrets.ts';
 import type { AppContext } from './deps.ts';
 import { problemOf, statusOf } from './problem.ts';
+import { bodyText } from './request-body.ts';
 
 /** A row that a host's login holds locked must not hold our connections, too. */
 const LOCK_TIMEOUT = sql`set local lock_timeout = '10s'`;
@@ -41,7 +42,7 @@ export async function runOnce(
   const key = idempotencyKey(c);
   const actor = c.get('principal')?.actor ?? 'anonymous';
   const requestId = c.get('requestId');
-  const hash = key === undefined ? '' : await sha256Hex(`${c.req.method}\n${c.req.path}\n${await c.req.text()}`);
+  const hash = key === undefined ? '' : await sha256Hex(`${c.req.method}\n${c.req.path}\n${await bodyText(c)}`);
   const response = await c.get('db').transaction(async (tx) => {
     // Sent with the next statement. If it failed, so would that, and all that follows.
     void tx.execute(LOCK_TIMEOUT).catch(() => undefined);

@@ -1,5 +1,5 @@
-import { sql } from 'drizzle-orm';
 import type { Queryable } from '../client.ts';
+import { run } from '../driver.ts';
 import type { IntentKind } from '../intent-state.ts';
 import type { IntentParams, intents } from '../schema/intents.ts';
 
@@ -16,10 +16,13 @@ export interface NewIntent {
 }
 export type IntentRow = typeof intents.$inferSelect;
 
-/** Word for word the predicate of intents_one_under_way, by which Postgres recognises the index. */
-const UNDER_WAY = sql.raw(
-  "state in ('pending', 'claimed', 'running') and kind in ('deploy', 'capture', 'restore', 'undo', 'delete')",
-);
+/** The predicate is word for word that of intents_one_under_way, by which Postgres recognises the index. */
+const INSERT = `
+  insert into intents (id, kind, workload_id, host_id, snapshot_id, undo_of, params, requested_by, not_after)
+  values ($1, $2, $3, $4, $5, $6, $7::text::jsonb, $8, $9)
+  on conflict (workload_id)
+    where state in ('pending', 'claimed', 'running') and kind in ('deploy', 'capture', 'restore', 'undo', 'delete') do nothing
+  returning created_at as "createdAt"`;
 /** What an intent begins with: the defaults of the table. */
 const NEW = {
   state: 'pending',
@@ -45,13 +48,10 @@ export async function insertIntent(db: Queryable, intent: NewIntent): Promise<In
   const { id, kind, workloadId, hostId, requestedBy } = intent;
   const [snapshotId, undoOf, notAfter] = [intent.snapshotId ?? null, intent.undoOf ?? null, intent.notAfter ?? null];
   const params = intent.params ?? {};
-  const rows = await db.execute<{ createdAt: string }>(sql`
-    insert into intents (id, kind, workload_id, host_id, snapshot_id, undo_of, params, requested_by, not_after)
-    values (${id}, ${kind}, ${workloadId}, ${hostId}, ${snapshotId}, ${undoOf}, ${JSON.stringify(params)}::text::jsonb,
-      ${requestedBy}, ${notAfter?.toISOString() ?? null})
-    on conflict (workload_id) where ${UNDER_WAY} do nothing
-    returning created_at as "createdAt"`);
-  const [row] = rows;
+  const [row] = await run<{ createdAt: string }>(db, INSERT, [
+    ...[id, kind, workloadId, hostId, snapshotId, undoOf],
+    ...[JSON.stringify(params), requestedBy, notAfter?.toISOString() ?? null],
+  ]);
   return row === undefined
     ? null
     : {

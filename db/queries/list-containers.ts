@@ -1,13 +1,29 @@
-import { asc, sql } from 'drizzle-orm';
+import { and, asc, eq, sql } from 'drizzle-orm';
 import { builtOnce, type Queryable } from '../client.ts';
 import { containers } from '../schema/containers.ts';
 import { workloads } from '../schema/workloads.ts';
+import type { WorkloadRow } from './find-workload.ts';
 
 export type ContainerRow = typeof containers.$inferSelect;
 
+const ofOne = builtOnce((db) =>
+  db
+    .select()
+    .from(containers)
+    .where(
+      and(
+        eq(containers.hostId, sql.placeholder('hostId')),
+        sql`(${containers.workloadId} = ${sql.placeholder('id')}
+          or ${containers.workloadId} is null and ${sql.placeholder('adopted')}::text::jsonb ? ${containers.name})`,
+      ),
+    )
+    .orderBy(asc(containers.name))
+    .prepare('list_containers_of_one'),
+);
+
 /** One text for any number of ids, as an array in Postgres' own notation: behind Hyperdrive the driver does not know arrays. */
 const ids = sql`any (${sql.placeholder('ids')}::text::uuid[])`;
-const query = builtOnce((db) =>
+const ofMany = builtOnce((db) =>
   db
     .select()
     .from(containers)
@@ -22,7 +38,11 @@ const query = builtOnce((db) =>
 );
 
 /** The containers of these workloads as their agents last reported them, those that they adopted included. */
-export async function listContainers(db: Queryable, workloadIds: readonly string[]): Promise<ContainerRow[]> {
-  if (workloadIds.length === 0) return [];
-  return query(db).execute({ ids: `{${workloadIds.join(',')}}` });
+export async function listContainers(db: Queryable, rows: readonly WorkloadRow[]): Promise<ContainerRow[]> {
+  const [row, ...others] = rows;
+  if (row === undefined) return [];
+  if (others.length > 0) return ofMany(db).execute({ ids: `{${rows.map(({ id }) => id).join(',')}}` });
+  // Of one, Postgres keeps one plan; of an array it makes another each time, which takes longer than to follow it.
+  const adopted = JSON.stringify(row.config.adopted?.containers ?? []);
+  return ofOne(db).execute({ hostId: row.hostId, id: row.id, adopted });
 }

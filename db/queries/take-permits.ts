@@ -1,5 +1,5 @@
-import { sql } from 'drizzle-orm';
 import type { Queryable } from '../client.ts';
+import { run } from '../driver.ts';
 
 export interface Permits {
   /** 0: refused. */
@@ -10,28 +10,33 @@ export interface Permits {
   readonly waitSeconds: number;
 }
 
+/** $2 permits of which each takes $3 seconds of a limit of $4 at once; $5 is what a refusal counts. */
+const TAKE = `
+  insert into rate_limits as r (key, full_at, granted)
+  values ($1, now() + make_interval(secs => $3::float8 * $2::int), $2::int)
+  on conflict (key) do update set (full_at, granted, refused) = (
+    select greatest(r.full_at, now()) + make_interval(secs => $3::float8 * taken.n), taken.n,
+      case taken.n when 0 then r.refused + $5::int else 0 end
+    from (select least($2::int, greatest(0, floor($4::int
+      - extract(epoch from greatest(r.full_at - now(), interval '0'))::float8 / $3::float8 + 1e-6)))::int as n) taken)
+  returning granted, refused::float8 as refused,
+    extract(epoch from full_at - now())::float8 - ($4::int - 1) * $3::float8 as "waitSeconds"`;
+
 /**
  * Takes up to `wanted` permits of a limit that gives `burst` at once and `perMinute` in the long run (GCRA).
  * One statement, so that any number of handlers share one limit; a refusal takes nothing.
+ * @param asked false for permits in advance, which nobody is refused yet: their refusal is not counted
  */
 export async function takePermits(
   db: Queryable,
   key: string,
   limit: { readonly perMinute: number; readonly burst: number },
   wanted: number,
+  asked = true,
 ): Promise<Permits> {
-  const seconds = 60 / limit.perMinute;
-  const rows = await db.execute<Permits & Record<string, unknown>>(sql`
-    insert into rate_limits as r (key, full_at, granted)
-    values (${key}, now() + make_interval(secs => ${seconds}::float8 * ${Math.min(wanted, limit.burst)}::int), ${Math.min(wanted, limit.burst)}::int)
-    on conflict (key) do update set (full_at, granted, refused) = (
-      select greatest(r.full_at, now()) + make_interval(secs => ${seconds}::float8 * taken.n), taken.n,
-        case taken.n when 0 then r.refused + 1 else 0 end
-      from (select least(${wanted}::int, greatest(0, floor(${limit.burst}::int
-        - extract(epoch from greatest(r.full_at - now(), interval '0'))::float8 / ${seconds}::float8 + 1e-6)))::int as n) taken)
-    returning granted, refused::float8 as refused,
-      extract(epoch from full_at - now())::float8 - ${limit.burst - 1}::int * ${seconds}::float8 as "waitSeconds"`);
-  const row = rows[0];
+  const permits = Math.min(wanted, limit.burst);
+  const parameters = [key, `${permits}`, `${60 / limit.perMinute}`, `${limit.burst}`, asked ? '1' : '0'];
+  const [row] = await run<Permits>(db, TAKE, parameters);
   if (row === undefined) throw new Error('a limit answered nothing');
   return row;
 }

@@ -11,9 +11,8 @@ import { findSession } from '../../db/queries/find-session.ts';
 import { findValidToken } from '../../db/queries/find-token.ts';
 import { issuerExists } from '../../db/queries/issuer-exists.ts';
 import type { AppContext, AppDeps } from '../deps.ts';
-import { readCompactJwt } from './compact-jwt.ts';
 import { verifyExternal } from './external-token.ts';
-import { verifyToken } from './jwt.ts';
+import { readToken, verifyToken } from './jwt.ts';
 import { requireOwnOrigin } from './origin.ts';
 import type { Automation, Principal } from './principal.ts';
 import { refused } from './refused.ts';
@@ -35,7 +34,7 @@ export async function authenticate(c: AppContext, deps: AppDeps): Promise<Princi
 }
 
 async function automationOf(c: AppContext, deps: AppDeps, text: string): Promise<Automation> {
-  const token = readCompactJwt(text);
+  const token = readToken(deps, text);
   if (token.payload['iss'] !== deps.issuer) return verifyExternal(c, deps, token);
   const jti = await verifyToken(deps, token);
   const row = await findValidToken(c.get('db'), jti);

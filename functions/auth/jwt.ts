@@ -77,16 +77,22 @@ export async function verifyToken(context: JwtContext, token: CompactJwt): Promi
 
 /** What a session cookie names. Throws `UNAUTHENTICATED`, with the reason, for anything else. */
 export async function verifySession(context: JwtContext, token: string): Promise<{ sessionId: string; jti: string }> {
-  const { jti, sid } = await verified(context, readCompactJwt(token), 'session');
+  const { jti, sid } = await verified(context, readToken(context, token), 'session');
   if (typeof sid !== 'string' || !isUuid(sid)) throw refused('the session cookie names no session');
   return { sessionId: sid, jti };
 }
 
+/** As `readCompactJwt`; what was verified before is not read again. */
+export function readToken({ keys }: Pick<JwtContext, 'keys'>, text: string): CompactJwt {
+  return keys.verified.read(text) ?? readCompactJwt(text);
+}
+
 async function verified(
   { keys, issuer, now }: JwtContext,
-  { text, header, payload }: CompactJwt,
+  token: CompactJwt,
   kind: JwtKind,
 ): Promise<Claims & { sid: unknown }> {
+  const { header, payload } = token;
   // We wrote it: nothing that we do not write is in it.
   requireOnly(header, ['alg', 'typ', 'kid'], 'header');
   requireOnly(payload, [...REGISTERED, CLAIM_BY_KIND[kind]], 'payload');
@@ -102,12 +108,17 @@ async function verified(
   if (!isUuid(claims.jti)) throw refused('the token has no valid jti');
   const key = keys.verifying(header.kid, now());
   if (key === undefined) throw refused('the token is not signed with a key of this server');
+  if (!keys.verified.isSignedWith(token.text, key)) await verifySignature(keys, token, key);
+  return { ...claims, sid: payload['sid'] };
+}
+
+async function verifySignature({ verified: known }: KeySet, token: CompactJwt, key: CryptoKey): Promise<void> {
   try {
-    await compactVerify(text, key, { algorithms: [SIGNING_ALGORITHM] });
+    await compactVerify(token.text, key, { algorithms: [SIGNING_ALGORITHM] });
   } catch {
     throw refused('the signature of the token is not valid');
   }
-  return { ...claims, sid: payload['sid'] };
+  known.remember(token, key);
 }
 
 function requireOnly(object: Readonly<Record<string, unknown>>, names: readonly string[], part: string): void {

@@ -8,6 +8,7 @@
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose';
 import { z } from 'zod';
 import { RefloatError } from '../../db/errors.ts';
+import { VerifiedTokens } from './verified-tokens.ts';
 
 export const SIGNING_ALGORITHM = 'EdDSA';
 /** No token of ours lives longer. */
@@ -17,6 +18,8 @@ export interface KeySet {
   signing(now: Date): { readonly kid: string; readonly key: CryptoKey };
   /** By `kid`: nothing else of a token's header selects a key. */
   verifying(kid: string, now: Date): CryptoKey | undefined;
+  /** What its keys have verified. */
+  readonly verified: VerifiedTokens;
   /** What /.well-known/jwks.json answers. */
   publicJwks(now: Date): { readonly keys: readonly JWK[] };
 }
@@ -61,6 +64,7 @@ export async function readKeySet(text: string): Promise<KeySet> {
     return {
       signing: (now) => signingKey(keys, seconds(now)),
       verifying: (kid, now) => keys.find((key) => key.kid === kid && key.until > seconds(now))?.verifies,
+      verified: new VerifiedTokens(),
       publicJwks: (now) => ({
         keys: keys.filter(({ until }) => until > seconds(now)).map(({ publicJwk }) => publicJwk),
       }),

@@ -8,7 +8,7 @@ export function ownOrigin(c: AppContext, deps: AppDeps): string {
 }
 
 export function isHttps(c: AppContext, deps: AppDeps): boolean {
-  return ownOrigin(c, deps).startsWith('https:');
+  return (deps.publicOrigin ?? c.req.url).startsWith('https:');
 }
 
 /** Throws `ORIGIN_MISMATCH` unless the browser says that one of our own pages sent this. */

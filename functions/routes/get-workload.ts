@@ -17,6 +17,6 @@ export const getWorkload = endpoint(
   async ({ c, principal, params }) => {
     const row = await workloadFor(c.get('db'), principal, params.id);
     c.header('etag', `"${row.version}"`);
-    return c.json(workloadAnswer(row, await listContainers(c.get('db'), [row.id])));
+    return c.json(workloadAnswer(row, await listContainers(c.get('db'), [row])));
   },
 );

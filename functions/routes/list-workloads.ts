@@ -20,10 +20,7 @@ export const listWorkloads = endpoint(
     const db = c.get('db');
     const rows = await query(db, limitOf(principal), seekOf({ cursor, limit }, { key: 'text', id: 'uuid' }));
     const { page, next } = pageOf(rows, limit, (row) => [row.name, row.id]);
-    const containers = await listContainers(
-      db,
-      page.map((row) => row.id),
-    );
+    const containers = await listContainers(db, page);
     return c.json({ workloads: page.map((row) => workloadAnswer(row, containers)), next });
   },
 );

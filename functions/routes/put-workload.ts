@@ -79,7 +79,7 @@ async function replace(
     canonicalConfig(config) === canonicalConfig(current.config)
       ? current
       : await updateWorkload(db, id, current.version, config);
-  return row === null ? null : replaced(row, await listContainers(db, [id]), current.version);
+  return row === null ? null : replaced(row, await listContainers(db, [row]), current.version);
 }
 
 function replaced(row: WorkloadRow, containers: Awaited<ReturnType<typeof listContainers>>, before: number): Done {

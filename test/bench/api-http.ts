@@ -20,6 +20,8 @@ const ROOT = path.join(import.meta.dirname, '../..');
 const CONNECTIONS = 10;
 /** Workloads to restore in turns: each request needs one without an intent under way. */
 const WORKLOADS = 20_000;
+/** More than the API remembers, so that none is there any more when its turn comes again. */
+const TOKENS = 1500;
 const UNLIMITED = ['read', 'change', 'workload'].map((name) => `${name}=1000000000:1000000000`).join(',');
 
 interface Figures {
@@ -34,6 +36,7 @@ export interface HttpRow {
 interface Target {
   readonly url: string;
   readonly token: string;
+  readonly tokens: readonly string[];
   readonly restores: readonly { readonly path: string; readonly name: string }[];
 }
 
@@ -41,6 +44,8 @@ export async function measureHttp(database: TestDatabase, pairs: number, seconds
   const env = await controlPlaneEnv(database, { REFLOAT_RATE_LIMITS: UNLIMITED, REFLOAT_LOG: 'error' });
   const plane: ControlPlane = { origin: '', database, env, close: () => Promise.resolve() };
   const token = (await mint(plane, { ttlSeconds: 3600 })).jwt;
+  const tokens: string[] = [];
+  while (tokens.length < TOKENS) tokens.push((await mint(plane, { ttlSeconds: 3600 })).jwt);
   const hostId = await addHost(plane);
   const { id: first } = await addWorkload(plane, hostId);
   await addSnapshot(plane, { id: first, hostId });
@@ -66,6 +71,7 @@ export async function measureHttp(database: TestDatabase, pairs: number, seconds
     const measured: HttpRow[] = [];
     for (const [name, run] of [
       ['authenticated read', read],
+      ['authenticated read, each with another token', readWithOthers],
       ['restore call', restore],
     ] as const) {
       const taken: { api: Figures; bare: Figures }[] = [];
@@ -74,7 +80,7 @@ export async function measureHttp(database: TestDatabase, pairs: number, seconds
         // In turns, and each first as often as the other.
         for (const who of pair % 2 === 0 ? (['api', 'bare'] as const) : (['bare', 'api'] as const)) {
           const { url } = who === 'api' ? api : bare;
-          both[who] = await run({ url, token, restores }, pair < 0 ? 2 : seconds);
+          both[who] = await run({ url, token, tokens, restores }, pair < 0 ? 2 : seconds);
           // What was under way when the time was up has ended by then.
           await new Promise((resolve) => setTimeout(resolve, 1000));
           await database.db.delete(intents).where(eq(intents.hostId, hostId));
@@ -111,17 +117,40 @@ async function start(
   throw new Error(`${args.join(' ')} did not start`);
 }
 
-async function read({ url, token, restores }: Target, seconds: number): Promise<Figures> {
-  const workload = restores[0]?.path.split('/').slice(0, 4).join('/') ?? '';
+const workloadOf = ({ restores }: Target): string => restores[0]?.path.split('/').slice(0, 4).join('/') ?? '';
+
+async function read(target: Target, seconds: number): Promise<Figures> {
+  const { url, token } = target;
   return figures(
     await autocannon({
-      url: url + workload,
+      url: url + workloadOf(target),
       connections: CONNECTIONS,
       duration: seconds,
       headers: { authorization: `Bearer ${token}` },
     }),
     200,
   );
+}
+
+async function readWithOthers(target: Target, seconds: number): Promise<Figures> {
+  const { url, tokens } = target;
+  const path = `${workloadOf(target)}?permit`;
+  let next = 0;
+  const instance = autocannon({
+    url,
+    connections: CONNECTIONS,
+    duration: seconds,
+    requests: [
+      {
+        setupRequest: (request) => ({
+          ...request,
+          path,
+          headers: { authorization: `Bearer ${tokens[next++ % tokens.length]}` },
+        }),
+      },
+    ],
+  });
+  return figures(await instance, 200);
 }
 
 /** As many calls as there are workloads, or as the time allows: each one starts an intent. */

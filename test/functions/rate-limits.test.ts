@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { eq, like } from 'drizzle-orm';
+import type { RefloatError } from '../../db/errors.ts';
 import { takePermits } from '../../db/queries/take-permits.ts';
 import { audit, rateLimits } from '../../db/schema/index.ts';
 import { clientAddress } from '../../functions/client-address.ts';
@@ -135,11 +136,29 @@ test('a handler that reads at a pace asks Postgres for few of its permits', asyn
     );
     return row?.n ?? 0;
   };
-  assert.ok((await used()) - 300 < 16, 'taken in advance: less than a block');
+  assert.ok((await used()) - 300 < 32, 'taken in advance: less than a block');
   now = 5000;
   const before = await used();
   await limiter.take(db, 'read', 'token:a');
   assert.equal((await used()) - before, 1, 'after a pause it begins with one again');
+});
+
+test('while one request fetches more, the others use what is there; a fetch that brings nothing refuses nobody', async () => {
+  const { db } = await testDatabase();
+  const limiter = new RateLimiter(readRateLimits('read=1:100'), () => new Date(0));
+  const take = () => limiter.take(db, 'read', 'token:b');
+  // 1 + 2 + 4 + 8 + 16 are used up, and 1 of 32.
+  for (let index = 0; index < 32; index++) await take();
+  await Promise.all(Array.from({ length: 31 }, take));
+  let passed = 63;
+  const refusal = await (async () => {
+    for (;;) {
+      await take();
+      passed++;
+    }
+  })().catch((error: unknown) => error as RefloatError);
+  assert.equal(passed, 100, 'every permit was used, and not one more');
+  assert.equal(refusal.details?.['inARow'], 1, 'who fetched in advance and got nothing was not refused');
 });
 
 test('limits are read from text, and what cannot be read is refused', () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { newId } from '../../../db/ids.ts';
 import { readCompactJwt } from '../../../functions/auth/compact-jwt.ts';
-import { mintToken, verifyToken } from '../../../functions/auth/jwt.ts';
+import { mintToken, readToken, verifyToken } from '../../../functions/auth/jwt.ts';
 import { generateKeySet, MAX_TOKEN_SECONDS, readKeySet, rotateKeySet } from '../../../functions/auth/key-set.ts';
 
 const START = new Date('2026-01-01T00:00:00Z');
@@ -89,4 +89,26 @@ test('a set without a key that signs, with one kid twice, or of other keys, is r
     null,
   ])
     await assert.rejects(readKeySet(JSON.stringify(bad)), (error: Error) => !error.message.includes(String(d)));
+});
+
+test('a token that was verified before counts no longer than it would otherwise', async () => {
+  const text = await rotateKeySet(await generateKeySet(), { now: START, overlapSeconds: 0 });
+  const keys = JSON.parse(text) as { keys: Record<string, unknown>[] };
+  const ends = { keys: keys.keys.map((key) => ({ ...key, exp: START.getTime() / 1000 + 60 })) };
+  const context = async (set: object) => ({ ...(await at(JSON.stringify(set), START)), now: () => now });
+  let now = START;
+  for (const [set, seconds] of [
+    [keys, 600 + 61],
+    [ends, 61],
+  ] as const) {
+    now = START;
+    const one = await context(set);
+    const token = await mintToken(one, { jti: newId(), subject: 'ci', scopes: [], expiresAt: after(600) });
+    const ask = async () => verifyToken(one, readToken(one, token));
+    await ask();
+    assert.ok(one.keys.verified.read(token), 'it is remembered');
+    await ask();
+    now = after(seconds);
+    await assert.rejects(ask(), { code: 'UNAUTHENTICATED' });
+  }
 });

@@ -10,7 +10,7 @@ import { importJWK } from 'jose';
 import { newId } from '../../../db/ids.ts';
 import { readCompactJwt } from '../../../functions/auth/compact-jwt.ts';
 import { verifiedClaims } from '../../../functions/auth/external-token.ts';
-import { mintSession, mintToken, verifySession, verifyToken } from '../../../functions/auth/jwt.ts';
+import { mintSession, mintToken, readToken, verifySession, verifyToken } from '../../../functions/auth/jwt.ts';
 import { generateKeySet, readKeySet } from '../../../functions/auth/key-set.ts';
 import { AUDIENCE, testIssuer } from '../../helpers/issuer.ts';
 
@@ -58,7 +58,7 @@ const TARGETS: readonly Target[] = [
   {
     name: 'a token of ours',
     valid: [await mintOne(), await mintOne()],
-    accepts: async (token) => verifyToken(context, readCompactJwt(token)),
+    accepts: async (token) => verifyToken(context, readToken(context, token)),
   },
   {
     name: 'a session cookie',

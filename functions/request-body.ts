@@ -1,0 +1,32 @@
+/**
+ * The body of a request, looked at only where there is one: on Node a look at `Request.body` makes a whole Request, with streams, of
+ * what the server has read.
+ */
+import type { AppContext } from './deps.ts';
+
+/**
+ * How long the body is by the request's own framing (RFC 9112, section 6), which the server below holds it to; undefined if only
+ * reading it will tell.
+ */
+export function declaredBytes(c: AppContext): number | undefined {
+  if (c.req.header('transfer-encoding') !== undefined) return undefined;
+  const length = c.req.header('content-length');
+  if (length !== undefined) return /^\d{1,15}$/.test(length) ? Number(length) : undefined;
+  return isHttp1(c) ? 0 : undefined;
+}
+
+/** '' if there is none. */
+export async function bodyText(c: AppContext): Promise<string> {
+  return declaredBytes(c) === 0 ? '' : c.req.text();
+}
+
+/** From HTTP/2 on a body needs neither header. */
+function isHttp1({ env }: AppContext): boolean {
+  const incoming = env?.['incoming'];
+  return (
+    typeof incoming === 'object' &&
+    incoming !== null &&
+    'httpVersionMajor' in incoming &&
+    incoming.httpVersionMajor === 1
+  );
+}
