@@ -13,13 +13,14 @@ import { DEFAULT_MAX_RATIO, openArchive } from './decode.ts';
 import { DirFds } from './dir-fds.ts';
 import { EntryRules } from './entry-rules.ts';
 import type { Member } from './member.ts';
-import { openRoot } from './pack.ts';
+import { openRoot } from './open-root.ts';
 import { PathIndex } from './path-index.ts';
 import { escapeName } from './refusal.ts';
 import { Skips } from './skips.ts';
 import { EMPTY_NAME, readlinkat, S, type Stat, statx } from './syscalls.ts';
 import { TarReader } from './tar-reader.ts';
-import { vanishing, walkTree } from './tree-walk.ts';
+import { vanishing } from './tree-list.ts';
+import { walkTree } from './tree-walk.ts';
 import type { CompareRequest } from './types.ts';
 
 /** How often the clock is asked. */

@@ -15,7 +15,7 @@ import { comesBefore, type IndexEntry, IndexWriter, readIndex, signatureOf } fro
 import { DirFds } from './dir-fds.ts';
 import { FileWriter, type Metadata } from './file-writer.ts';
 import { makeHardLink, makeSymlink } from './link-writer.ts';
-import { openRoot, type Progress } from './pack.ts';
+import { openRoot } from './open-root.ts';
 import { refusal } from './refusal.ts';
 import { emptyTree } from './remove-tree.ts';
 import { Skips } from './skips.ts';
@@ -40,8 +40,9 @@ import {
   unlinkat,
   type Xattr,
 } from './syscalls.ts';
-import { vanishing, type WalkItem, walkTree } from './tree-walk.ts';
-import type { CopyOptions, CopySummary } from './types.ts';
+import { vanishing } from './tree-list.ts';
+import { type WalkItem, walkTree } from './tree-walk.ts';
+import type { CopyOptions, CopySummary, Progress } from './types.ts';
 
 const ENTRIES_BETWEEN_YIELDS = 256;
 /** Clocks of file systems tick every few milliseconds. */

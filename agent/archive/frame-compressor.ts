@@ -2,19 +2,10 @@
  * Compresses blocks to zstd frames on the thread pool, several at a time.
  *
  * Guarantees: each result is one frame with a checksum.
- * Does not guarantee: the size of level 3 for every block. Every few blocks both levels are tried, and the fast one is kept as long as it
- * made the tried block at most half a percent larger; the blocks between go by that. README.md has what was tried.
  */
-
+import { FrameLevel } from './frame-level.ts';
 import { NativeCompressor, nativeZstd } from './zstd-native.ts';
 import { StreamCompressor } from './zstd-stream.ts';
-
-const FAST = 1;
-const USUAL = 3;
-/** Blocks that go by what the last one tried has shown. */
-const BLOCKS_PER_TRIAL = 16;
-/** How much larger the fast level may make a block. */
-const WORTH = 1.005;
 
 /** One frame; `release` it when it was written. */
 export interface Frame {
@@ -24,22 +15,25 @@ export interface Frame {
 
 export class FrameCompressor {
   readonly #maxBytes: number;
+  readonly #zstd: typeof nativeZstd;
   readonly #idle: (NativeCompressor | StreamCompressor)[] = [];
-  #blocks = 0;
-  #level: typeof FAST | typeof USUAL = USUAL;
+  readonly #level = new FrameLevel();
 
-  /** @param maxBytes of a block */
-  constructor(maxBytes: number) {
+  /** @param maxBytes of a block; @param zstd null for node:zlib's streams */
+  constructor(maxBytes: number, zstd = nativeZstd) {
     this.#maxBytes = maxBytes;
+    this.#zstd = zstd;
   }
 
   async compress(block: Buffer): Promise<Frame> {
-    const trial = this.#blocks % BLOCKS_PER_TRIAL === 0;
-    this.#blocks += 1;
     const compressor = this.#idle.pop() ?? this.#create();
-    const fast = trial ? (await compressor.frame(block, FAST)).length : 0;
-    const bytes = await compressor.frame(block, trial ? USUAL : this.#level);
-    if (trial) this.#level = fast <= bytes.length * WORTH ? FAST : USUAL;
+    const lengths: number[] = [];
+    let bytes = block;
+    for (const level of this.#level.next()) {
+      bytes = await compressor.frame(block, level);
+      lengths.push(bytes.length);
+    }
+    this.#level.learn(lengths);
     return { bytes, release: () => void this.#idle.push(compressor) };
   }
 
@@ -49,6 +43,6 @@ export class FrameCompressor {
   }
 
   #create(): NativeCompressor | StreamCompressor {
-    return nativeZstd === null ? new StreamCompressor() : new NativeCompressor(nativeZstd, this.#maxBytes);
+    return this.#zstd === null ? new StreamCompressor() : new NativeCompressor(this.#zstd, this.#maxBytes);
   }
 }

@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, openSync, write } from 'node:fs';
 import { promisify } from 'node:util';
 import { syncDescriptor } from '../fs/durable.ts';
-import { FrameCompressor } from './frame-compressor.ts';
+import { type Frame, FrameCompressor } from './frame-compressor.ts';
 import { O } from './syscalls.ts';
 
 const writeAsync = promisify(write);
@@ -70,25 +70,24 @@ export class FrameSink {
   async flush(): Promise<void> {
     if (this.#used === 0) return;
     const block = this.#block;
-    await this.#compress(block.subarray(0, this.#used), () => void this.#pool.push(block));
+    const compressed = this.#compressor.compress(block.subarray(0, this.#used)).finally(() => this.#pool.push(block));
+    await this.#append(compressed, this.#used);
     this.#block = this.#pool.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
     this.#used = 0;
   }
 
-  /** A frame of its own of what someone else has filled; `release` is called when it may be filled again. */
-  async frame(bytes: Buffer, release: () => void): Promise<void> {
+  /** What someone else has compressed from `length` bytes: one frame. */
+  async frame(frame: Frame, length: number): Promise<void> {
     await this.flush();
-    await this.#compress(bytes, release);
+    await this.#append(Promise.resolve(frame), length);
   }
 
-  async #compress(bytes: Buffer, release: () => void): Promise<void> {
-    const compressed = this.#compressor.compress(bytes);
+  async #append(compressed: Promise<Frame>, length: number): Promise<void> {
     const before = this.#written;
     this.#written = (async (): Promise<void> => {
       const [frame] = await Promise.all([compressed, before]);
-      release();
       await this.#put(frame.bytes);
-      const missing = Math.ceil(bytes.length / MIN_RATIO) - frame.bytes.length;
+      const missing = Math.ceil(length / MIN_RATIO) - frame.bytes.length;
       frame.release();
       if (missing > 0) await this.#put(skippable(missing));
     })();

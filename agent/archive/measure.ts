@@ -2,12 +2,13 @@
 import { closeSync } from 'node:fs';
 import { DirFds } from './dir-fds.ts';
 import { SumsOfMetadata } from './metadata-sums.ts';
-import { openRoot } from './pack.ts';
+import { openRoot } from './open-root.ts';
 import { Skips } from './skips.ts';
 import { maybeSparse, scanSegments } from './sparse-scan.ts';
 import { close, lxattrs, O, openat, readlinkat, type Stat } from './syscalls.ts';
 import { noCounts } from './tree-counts.ts';
-import { vanishing, walkTree } from './tree-walk.ts';
+import { vanishing } from './tree-list.ts';
+import { walkTree } from './tree-walk.ts';
 import type { Measured } from './types.ts';
 
 /** @throws RefloatError FILE_SYSTEM_FAILED */

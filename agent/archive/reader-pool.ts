@@ -1,18 +1,19 @@
 /**
- * Gives batches of entries to reader threads, since waiting for the disk and the calls to the file system take longer than everything else.
+ * Gives batches of entries to reader threads, since the calls to the file system and the compression take longer than everything else.
  *
- * Guarantees: a batch fills one block, by one thread; blocks are reused, and no more of them exist than were under way at once.
+ * Guarantees: a batch fills one block, by one thread; what blocks are given back in is reused, and no more exist than were under way at
+ * once.
  */
 import { Worker } from 'node:worker_threads';
 import { RefloatError } from '../../db/errors.ts';
 import {
   encodeJob,
-  READER_BLOCK_BYTES,
+  READER_OUT_BYTES,
   type ReaderData,
   type ReaderMessage,
   type ReaderResult,
 } from './reader-protocol.ts';
-import type { WalkItem } from './tree-walk.ts';
+import type { ListedEntry } from './tree-list.ts';
 
 const THREADS = 2;
 const LIMITS = { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 8 };
@@ -22,8 +23,8 @@ declare const READER_THREAD: string | undefined;
 const EMBEDDED = typeof READER_THREAD === 'string' ? READER_THREAD : null;
 
 export interface FilledBlock extends ReaderResult {
-  readonly items: readonly WalkItem[];
-  readonly shared: SharedArrayBuffer;
+  readonly entries: readonly ListedEntry[];
+  readonly out: SharedArrayBuffer;
 }
 
 interface Waiting {
@@ -41,31 +42,35 @@ interface Thread {
 
 export class ReaderPool {
   readonly #threads: Thread[];
-  readonly #blocks: SharedArrayBuffer[] = [];
+  readonly #outs: SharedArrayBuffer[] = [];
 
-  constructor(root: number) {
-    this.#threads = Array.from({ length: THREADS }, () => start(root));
+  constructor(data: ReaderData) {
+    this.#threads = Array.from({ length: THREADS }, () => start(data));
   }
 
-  /** False until the threads run: starting them takes longer than reading a few hundred files. */
+  /**
+   * False until the threads run: starting them takes longer than reading a few hundred files.
+   * @throws RefloatError INTERNAL when one has ended
+   */
   get ready(): boolean {
+    for (const { failure } of this.#threads) if (failure !== null) throw failure;
     return this.#threads.every(({ ready }) => ready);
   }
 
-  /** Give the block back with `release`. */
-  async fill(items: readonly WalkItem[]): Promise<FilledBlock> {
-    const shared = this.#blocks.pop() ?? new SharedArrayBuffer(READER_BLOCK_BYTES);
+  /** Give the block back with `release`. @throws RefloatError INTERNAL when the thread has ended */
+  async fill(entries: readonly ListedEntry[]): Promise<FilledBlock> {
+    const out = this.#outs.pop() ?? new SharedArrayBuffer(READER_OUT_BYTES);
     const thread = this.#threads.reduce((least, each) => (each.waiting.length < least.waiting.length ? each : least));
     if (thread.failure !== null) throw thread.failure;
     const result = await new Promise<ReaderResult>((resolve, reject) => {
       thread.waiting.push({ resolve, reject });
-      thread.worker.postMessage(encodeJob(items, shared));
+      thread.worker.postMessage(encodeJob(entries, out));
     });
-    return { ...result, items, shared };
+    return { ...result, entries, out };
   }
 
-  release({ shared }: FilledBlock): void {
-    this.#blocks.push(shared);
+  release({ out }: FilledBlock): void {
+    this.#outs.push(out);
   }
 
   /** Ends the threads after what they have; call it in every case. */
@@ -75,8 +80,7 @@ export class ReaderPool {
   }
 }
 
-function start(root: number): Thread {
-  const data: ReaderData = { root };
+function start(data: ReaderData): Thread {
   const worker = new Worker(EMBEDDED ?? new URL('./reader-thread.ts', import.meta.url), {
     eval: EMBEDDED !== null,
     workerData: data,
@@ -84,17 +88,19 @@ function start(root: number): Thread {
   });
   const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
   const thread: Thread = { worker, waiting: [], ended, ready: false, failure: null };
+  const fail = (cause: Error | null): void => {
+    thread.failure ??= new RefloatError('INTERNAL', `a reader thread failed: ${cause?.message ?? 'it ended'}`, {
+      hint: 'Nothing was written.',
+      disposition: 'fail',
+      ...(cause === null ? {} : { cause }),
+    });
+    for (const { reject } of thread.waiting.splice(0)) reject(thread.failure);
+  };
   worker.on('message', (message: ReaderMessage) => {
     if ('ready' in message) thread.ready = true;
     else thread.waiting.shift()?.resolve(message);
   });
-  worker.on('error', (cause: Error) => {
-    thread.failure = new RefloatError('INTERNAL', `a reader thread failed: ${cause.message}`, {
-      hint: 'Nothing was written.',
-      disposition: 'fail',
-      cause,
-    });
-    for (const { reject } of thread.waiting.splice(0)) reject(thread.failure);
-  });
+  worker.on('error', fail);
+  worker.on('exit', () => fail(null));
   return thread;
 }

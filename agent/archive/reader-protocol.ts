@@ -1,76 +1,74 @@
-/** What pack.ts and its reader threads say to each other: a batch of entries one way, how they fill a block the other. */
-import type { Stat } from './syscalls.ts';
-import type { WalkItem } from './tree-walk.ts';
+/** What pack.ts and its reader threads say to each other: a batch of entries one way, how far they filled a block the other. */
+import type { ListedEntry, ListedKind } from './tree-list.ts';
 import type { TreeCounts } from './types.ts';
+import { frameBound } from './zstd-native.ts';
 
-export const READER_BLOCK_BYTES = 2 * 1024 * 1024;
+/** Of tar in one block, which becomes one frame. */
+export const READER_BLOCK_BYTES = 3 * 1024 * 1024;
+/** Of what a thread gives back: a frame, or a block as it is. */
+export const READER_OUT_BYTES = frameBound(READER_BLOCK_BYTES);
 
 export interface ReaderData {
   readonly root: number;
+  /** That the root is on. */
+  readonly mount: number;
 }
 
 export interface ReaderJob {
-  readonly block: SharedArrayBuffer;
-  readonly paths: readonly string[];
-  readonly kinds: readonly WalkItem['kind'][];
-  readonly targets: readonly string[];
-  readonly stats: Float64Array;
+  readonly out: SharedArrayBuffer;
+  /** Directories, and how many entries of each follow one another. */
+  readonly parents: readonly string[];
+  readonly runs: readonly number[];
+  /** Of all entries, with slashes between them. */
+  readonly names: string;
+  /** First letter of each entry's kind. */
+  readonly kinds: string;
 }
 
 export interface ReaderResult {
+  /** Entries that the block has, or that are marked; the others are to be asked for again. */
+  readonly done: number;
+  /** Bytes of tar. */
   readonly used: number;
+  /** Bytes in `out`: of the frame, or of the tar itself when there are marks or the thread has no zstd. */
+  readonly length: number;
+  readonly isFrame: boolean;
   readonly counts: TreeCounts;
-  /** Index of the entry, where it begins and ends in the block: of each that could not be put, and of each hard link. */
-  readonly marks: readonly (readonly [index: number, start: number, end: number])[];
+  /** Index of the entry and its place in the block: of each that takes more than one look. */
+  readonly marks: readonly (readonly [index: number, at: number])[];
 }
 
 export type ReaderMessage = { readonly ready: true } | ReaderResult;
 
-const STAT_NUMBERS = 12;
+const KINDS: Readonly<Record<string, ListedKind>> = { f: 'file', d: 'directory', s: 'symlink' };
 
-/** @param block what the entries are put into */
-export function encodeJob(items: readonly WalkItem[], block: SharedArrayBuffer): ReaderJob {
-  const stats = new Float64Array(items.length * STAT_NUMBERS);
-  items.forEach(({ stat }, index) => {
-    const { mode, uid, gid, size, blocks, nlink, ino, mount } = stat;
-    const { mtimeSeconds, mtimeNanoseconds, ctimeSeconds, ctimeNanoseconds } = stat;
-    const numbers = [mode, uid, gid, size, blocks, nlink, ino, mount];
-    stats.set([...numbers, mtimeSeconds, mtimeNanoseconds, ctimeSeconds, ctimeNanoseconds], index * STAT_NUMBERS);
-  });
-  return {
-    block,
-    paths: items.map(({ path }) => path),
-    kinds: items.map(({ kind }) => kind),
-    targets: items.map(({ target }) => target),
-    stats,
-  };
+export function encodeJob(entries: readonly ListedEntry[], out: SharedArrayBuffer): ReaderJob {
+  const parents: string[] = [];
+  const runs: number[] = [];
+  const names: string[] = [];
+  let kinds = '';
+  for (const { parent, name, kind } of entries) {
+    if (parents.at(-1) === parent) runs[runs.length - 1] = (runs.at(-1) ?? 0) + 1;
+    else {
+      parents.push(parent);
+      runs.push(1);
+    }
+    names.push(name);
+    kinds += kind[0];
+  }
+  return { out, parents, runs, names: names.join('/'), kinds };
 }
 
-export function decodeJob({ paths, kinds, targets, stats }: ReaderJob): WalkItem[] {
-  return paths.map((path, index) => ({
-    path,
-    kind: kinds[index] ?? 'file',
-    target: targets[index] ?? '',
-    stat: decodeStat(stats, index * STAT_NUMBERS),
-  }));
-}
-
-function decodeStat(numbers: Float64Array, at: number): Stat {
-  const number = (index: number): number => numbers[at + index] ?? 0;
-  return {
-    mode: number(0),
-    uid: number(1),
-    gid: number(2),
-    size: number(3),
-    blocks: number(4),
-    nlink: number(5),
-    ino: number(6),
-    mount: number(7),
-    mtimeSeconds: number(8),
-    mtimeNanoseconds: number(9),
-    ctimeSeconds: number(10),
-    ctimeNanoseconds: number(11),
-    // Told apart by the walk already.
-    identity: '',
-  };
+export function decodeJob({ parents, runs, names, kinds }: ReaderJob): ListedEntry[] {
+  const all = names.split('/');
+  const entries: ListedEntry[] = [];
+  for (const [index, parent] of parents.entries()) {
+    for (let left = runs[index] ?? 0; left > 0; left -= 1) {
+      const kind = KINDS[kinds[entries.length] ?? ''];
+      const name = all[entries.length];
+      if (kind === undefined || name === undefined) throw new Error('a batch that is not one');
+      entries.push({ parent, name, kind });
+    }
+  }
+  return entries;
 }

@@ -137,22 +137,29 @@ interface UstarFields {
 /** `out` must be zero from `at` on. */
 function fillHeader(out: Buffer, at: number, fields: UstarFields, type: string, name: string, size: number): void {
   out.write(name.slice(0, 100), at, 'latin1');
-  octal(out, at + 100, 7, fields.mode);
-  octal(out, at + 108, 7, fields.uid > MAX_OCTAL_7 ? 0 : fields.uid);
-  octal(out, at + 116, 7, fields.gid > MAX_OCTAL_7 ? 0 : fields.gid);
-  octal(out, at + 124, 11, size > MAX_OCTAL_11 ? 0 : size);
+  writeOctal(out, at + 100, 7, fields.mode);
+  writeOctal(out, at + 108, 7, fields.uid > MAX_OCTAL_7 ? 0 : fields.uid);
+  writeOctal(out, at + 116, 7, fields.gid > MAX_OCTAL_7 ? 0 : fields.gid);
+  writeOctal(out, at + 124, 11, size > MAX_OCTAL_11 ? 0 : size);
   const { seconds } = fields.mtime;
-  octal(out, at + 136, 11, seconds < 0 || seconds > MAX_OCTAL_11 ? 0 : seconds);
+  writeOctal(out, at + 136, 11, seconds < 0 || seconds > MAX_OCTAL_11 ? 0 : seconds);
   out.write(type, at + 156, 'latin1');
   out.write(fields.linkName.slice(0, 100), at + 157, 'latin1');
   out.write('ustar\x0000', at + 257, 'latin1');
+  writeChecksum(out, at);
+}
+
+/** Of a header that is zero behind its first 265 bytes. */
+export function writeChecksum(out: Buffer, at: number): void {
+  // The field itself counts as eight blanks.
   let sum = 256;
-  for (let index = at; index < at + 265; index += 1) sum += out[index] ?? 0;
-  octal(out, at + 148, 6, sum);
+  for (let index = at; index < at + 148; index += 1) sum += out[index] ?? 0;
+  for (let index = at + 156; index < at + 265; index += 1) sum += out[index] ?? 0;
+  writeOctal(out, at + 148, 6, sum);
   out[at + 155] = 0x20;
 }
 
-function octal(out: Buffer, at: number, digits: number, value: number): void {
+export function writeOctal(out: Buffer, at: number, digits: number, value: number): void {
   // Two halves that fit 32 bits, since shifts are much faster than divisions.
   let low = value % 1_073_741_824;
   let high = (value - low) / 1_073_741_824;

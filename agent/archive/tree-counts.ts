@@ -21,3 +21,7 @@ export function countsOf(counted: TreeCounts): TreeCounts {
   const { entries, files, directories, symlinks, hardLinks, sparseFiles, xattrs, contentBytes } = counted;
   return { entries, files, directories, symlinks, hardLinks, sparseFiles, xattrs, contentBytes };
 }
+
+export function addCounts(to: MutableCounts, more: TreeCounts): void {
+  for (const name of Object.keys(to) as (keyof TreeCounts)[]) to[name] += more[name];
+}

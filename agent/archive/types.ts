@@ -7,6 +7,8 @@ import type { Skipped, TreeDifference } from '../../db/results.ts';
  */
 export type Policy = 'strict' | 'faithful';
 
+export type Progress = (bytesDone: number, entriesDone: number) => void;
+
 /** Counts of one tree, written into the manifest by capture and compared by restore. */
 export interface TreeCounts {
   readonly entries: number;

@@ -15,7 +15,10 @@ interface Zstd {
   createCCtx(): Pointer;
   freeCCtx(context: Pointer): number;
   setParameter(context: Pointer, parameter: number, value: number): number;
-  readonly compress: { async(...args: unknown[]): void };
+  readonly compress: {
+    (context: Pointer, out: Buffer, outBytes: number, block: Buffer, bytes: number): number;
+    async(...args: unknown[]): void;
+  };
   isError(code: number): number;
 }
 
@@ -38,36 +41,46 @@ function load(): Zstd | null {
 
 export const nativeZstd = load();
 
+/** Room that any block of `bytes` finds enough for its frame: what does not compress takes a 256th more. */
+export const frameBound = (bytes: number): number => bytes + (bytes >> 8) + 65_536;
+
 export class NativeCompressor {
   readonly #zstd: Zstd;
   readonly #context: Pointer;
-  readonly #out: Buffer;
+  readonly #maxBytes: number;
+  #out: Buffer | null = null;
 
   /** @param maxBytes of a block */
   constructor(zstd: Zstd, maxBytes: number) {
     this.#zstd = zstd;
     this.#context = zstd.createCCtx();
     zstd.setParameter(this.#context, C_CHECKSUM_FLAG, 1);
-    // ZSTD_compressBound: what does not compress takes a 256th more.
-    this.#out = Buffer.allocUnsafeSlow(maxBytes + (maxBytes >> 8) + 65_536);
+    this.#maxBytes = maxBytes;
   }
 
   /** One frame, valid until the next call. */
   async frame(block: Buffer, level: number): Promise<Buffer> {
+    this.#out ??= Buffer.allocUnsafeSlow(frameBound(this.#maxBytes));
+    const out = this.#out;
     this.#zstd.setParameter(this.#context, C_COMPRESSION_LEVEL, level);
     const length = await new Promise<number>((resolve, reject) => {
       const { compress } = this.#zstd;
-      compress.async(
-        this.#context,
-        this.#out,
-        this.#out.length,
-        block,
-        block.length,
-        (error: Error | null, result: number) => (error === null ? resolve(result) : reject(error)),
+      compress.async(this.#context, out, out.length, block, block.length, (error: Error | null, result: number) =>
+        error === null ? resolve(result) : reject(error),
       );
     });
+    return out.subarray(0, this.#checked(length));
+  }
+
+  /** The same on the calling thread, into `out`, which has room for it. Returns the frame's length. */
+  frameNow(block: Buffer, level: number, out: Buffer): number {
+    this.#zstd.setParameter(this.#context, C_COMPRESSION_LEVEL, level);
+    return this.#checked(this.#zstd.compress(this.#context, out, out.length, block, block.length));
+  }
+
+  #checked(length: number): number {
     if (this.#zstd.isError(length) !== 0) throw new Error('zstd failed');
-    return this.#out.subarray(0, length);
+    return length;
   }
 
   close(): void {

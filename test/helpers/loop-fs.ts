@@ -37,6 +37,8 @@ export interface LoopOptions {
   readonly directIo?: boolean;
   /** ext4 only: how many inodes it has. */
   readonly inodes?: number;
+  /** ext4 only: a list as of `mkfs.ext4 -O`. */
+  readonly features?: string;
 }
 
 const ioctl = koffi.load('libc.so.6').func('int ioctl(int fd, unsigned long request, void *argument)');
@@ -124,7 +126,8 @@ export function mountLoop(type: 'ext4' | 'xfs' | 'btrfs', bytes: number, options
   mkdirSync(path);
   const [program = '', ...args] = MAKE[type] ?? [];
   const inodes = options.inodes === undefined ? [] : ['-N', String(options.inodes)];
-  execFileSync(program, [...args, ...inodes, image], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const features = options.features === undefined ? [] : ['-O', options.features];
+  execFileSync(program, [...args, ...inodes, ...features, image], { stdio: ['ignore', 'ignore', 'inherit'] });
   let device = mountImage(image, path, options);
   const remount = async (): Promise<void> => {
     // While the dead file system lives on anywhere, the image is not only ours, and xfs is not mounted twice.
