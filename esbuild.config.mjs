@@ -5,6 +5,7 @@
 import { chmod, mkdir, rename, rm } from 'node:fs/promises';
 import { build } from 'esbuild';
 import { COMMON, embedArchiveChild } from './esbuild.child.mjs';
+import { guardPostgres } from './esbuild.postgres.mjs';
 
 // Built aside and moved into place, so that a program that is just being started is always whole.
 const aside = `dist/.build-${process.pid}`;
@@ -15,6 +16,7 @@ await build({
   outdir: aside,
   legalComments: 'eof',
   define: await embedArchiveChild(),
+  plugins: [guardPostgres()],
   banner: {
     js: "import { createRequire as __createRequire } from 'node:module';\nimport { fileURLToPath as __fileURLToPath } from 'node:url';\nimport { dirname as __pathDirname } from 'node:path';\nconst require = __createRequire(import.meta.url);\nconst __filename = __fileURLToPath(import.meta.url);\nconst __dirname = __pathDirname(__filename);",
   },

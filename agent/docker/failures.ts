@@ -12,8 +12,12 @@ export function startFailure(thrown: unknown, id: string): unknown {
   const status = statusOf(thrown);
   // 404 is also said of a network that is not there; only of the container does it mean that this is gone.
   if (status === undefined || (status === 404 && /no such container/i.test((thrown as Error).message))) return thrown;
-  return new RefloatError('CONTAINER_FAILED', (thrown as Error).message, {
-    hint: "The engine's message says why; correct the command, port, mount or network in the workload's configuration.",
+  const { message } = thrown as Error;
+  return new RefloatError('CONTAINER_FAILED', message, {
+    // A dockerd that was killed while it started a container has forgotten what its containerd still has.
+    hint: /\btask \S+: already exists/.test(message)
+      ? 'Docker was killed in the middle of a start, and does not know of it: restart it ("systemctl restart docker"), then run "refloat-agent recover".'
+      : "The engine's message says why; correct the command, port, mount or network in the workload's configuration.",
     disposition: 'fail',
     details: { container: id, status },
     cause: thrown,

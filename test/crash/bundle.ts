@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { build, type Plugin } from 'esbuild';
+import { guardPostgres } from '../../esbuild.postgres.mjs';
 
 const ROOT = join(import.meta.dirname, '../..');
 
@@ -90,7 +91,7 @@ export async function bundle(directory: string, options: BundleOptions = {}): Pr
       READER_THREAD: JSON.stringify(await thread('agent/archive/reader-thread.ts')),
       WRITER_THREAD: JSON.stringify(await thread('agent/archive/writer-thread.ts')),
     },
-    plugins: [changing(changes), unused(), insteadOf(options.instead ?? {}), koffiByPath()],
+    plugins: [changing(changes), unused(), insteadOf(options.instead ?? {}), koffiByPath(), guardPostgres()],
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module';\nimport { fileURLToPath as __fileURLToPath } from 'node:url';\nimport { dirname as __pathDirname } from 'node:path';\nconst require = __createRequire(import.meta.url);\nconst __filename = __fileURLToPath(import.meta.url);\nconst __dirname = __pathDirname(__filename);",
     },

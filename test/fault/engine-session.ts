@@ -46,12 +46,13 @@ const RECORDS = 34;
 
 export async function openEngineSession(slot: Slot): Promise<SweepSession> {
   const lab = await Lab.open(join(slot.directory, 'lab'));
+  const engine = join(slot.directory, 'lab', 'engine');
   const proxy = await startFaultProxy({
     socket: join(slot.directory, 'proxy.sock'),
     upstream: lab.dockerHost.slice('unix://'.length),
-    restart: (signal) => restart(join(slot.directory, 'lab', 'engine'), signal),
+    restart: (signal) => restart(engine, signal),
   });
-  const session = new EngineSession(lab, proxy);
+  const session = new EngineSession(lab, proxy, () => restart(engine, 'SIGTERM'));
   return {
     cases: (count, random) => session.cases(count, random),
     run: (name) => session.run(name),
@@ -73,19 +74,26 @@ function secondFor(fault: string, random: Random): Second {
   return FAULTS[fault]?.kind === 'restart' ? 'running' : random.pick(SECONDS);
 }
 
+/** A dockerd that was killed while it started a container may not know of it, and its containerd does: only another restart ends that. */
+function isOfDocker({ error }: Outcome): boolean {
+  return error?.message.includes(': already exists') === true;
+}
+
 class EngineSession {
   readonly #lab: Lab;
   readonly #proxy: FaultProxy;
   readonly #through: Engine;
+  readonly #restartEngine: () => Promise<void>;
   #isDirty = false;
   #generation = 0;
   #calls = 0;
   /** The intent that an undo takes back. */
   #lastRestore = '';
 
-  constructor(lab: Lab, proxy: FaultProxy) {
+  constructor(lab: Lab, proxy: FaultProxy, restartEngine: () => Promise<void>) {
     this.#lab = lab;
     this.#proxy = proxy;
+    this.#restartEngine = restartEngine;
     this.#through = createEngine(proxy.dockerHost, TIMES);
   }
 
@@ -127,6 +135,11 @@ class EngineSession {
     if (outcome.state === 'stuck') {
       outcome = await this.#recover(intent, this.#lab.engine);
       ended = `stuck, then ${outcome.state}`;
+    }
+    if (outcome.state === 'stuck' && isOfDocker(outcome)) {
+      await this.#restartEngine();
+      outcome = await this.#recover(intent, this.#lab.engine);
+      ended = `stuck by Docker until it was restarted, then ${outcome.state}`;
     }
     const violations = await this.#lab.judge(intent.kind, before, wanted, outcome);
     this.#isDirty = violations.length > 0;
