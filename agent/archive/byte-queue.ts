@@ -1,23 +1,19 @@
 /**
  * Bytes that arrive in chunks, taken in the sizes that a parser wants.
  *
- * Guarantees: `read` gives contiguous bytes, copied only where they cross a chunk; at most one chunk and one request are held.
+ * Guarantees: `read` gives contiguous bytes, copied only where they cross a chunk; nothing of a chunk is kept once the second one
+ * after it was asked for.
  */
 export class ByteQueue {
   readonly #source: AsyncIterator<Buffer>;
-  readonly #owned: boolean;
-  /** What the source gave last, which may be read still. */
-  #given: Buffer | null = null;
   #chunk: Buffer = Buffer.alloc(0);
   #position = 0;
   /** What follows the current chunk, if it was split. */
   #after: Buffer | null = null;
   #ended = false;
 
-  /** @param owned nobody else holds what the source gives, so that its memory is given back as soon as it was read */
-  constructor(source: AsyncIterator<Buffer>, owned = false) {
+  constructor(source: AsyncIterator<Buffer>) {
     this.#source = source;
-    this.#owned = owned;
   }
 
   /** Bytes that can be read without waiting. */
@@ -41,17 +37,8 @@ export class ByteQueue {
         this.#after = missing < next.length ? next.subarray(missing) : null;
       }
       this.#position = 0;
-      if (this.#owned) this.#hold(next);
     }
     return true;
-  }
-
-  /** What was given before `next` has been read or copied by now. */
-  #hold(next: Buffer): void {
-    const held = this.#given?.buffer;
-    // The collector would take it for growth, and mark the whole heap every few chunks.
-    if (held instanceof ArrayBuffer && held !== next.buffer) held.transfer(0);
-    this.#given = next;
   }
 
   async #pull(): Promise<Buffer | null> {

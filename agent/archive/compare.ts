@@ -44,7 +44,7 @@ export async function compareTree(request: CompareRequest): Promise<TreeDifferen
   } finally {
     live?.close();
     if (rootFd !== null) closeSync(rootFd);
-    file.close();
+    await file.close();
   }
 }
 

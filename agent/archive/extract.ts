@@ -31,7 +31,7 @@ export async function extractArchive(
   request: ReadOptions & { readonly destination: string },
   onProgress: Progress,
 ): Promise<ArchiveSummary> {
-  const file = openChecked(request);
+  const file = await openChecked(request);
   try {
     try {
       const previous = process.umask(0);
@@ -56,26 +56,26 @@ export async function extractArchive(
       throw error;
     }
   } finally {
-    file.close();
+    await file.close();
   }
 }
 
 /** Writes nothing. Same errors, apart from those of the destination. */
 export async function verifyArchive(request: ReadOptions, onProgress: Progress): Promise<ArchiveSummary> {
-  const file = openChecked(request);
+  const file = await openChecked(request);
   try {
     const free = Number.POSITIVE_INFINITY;
     return await readAll({ file, request, skips: new Skips(), writer: null, free, onProgress, sync: null });
   } finally {
-    file.close();
+    await file.close();
   }
 }
 
-function openChecked(request: ReadOptions): DecodedFile {
+async function openChecked(request: ReadOptions): Promise<DecodedFile> {
   const file = openArchive(request.archive, request.limits?.maxRatio ?? DEFAULT_MAX_RATIO);
   const promised = request.expected?.archiveBytes;
   if (promised !== undefined && promised !== file.archiveBytes) {
-    file.close();
+    await file.close();
     throw refusal('ARCHIVE_CHANGED', 'size', `the archive has ${file.archiveBytes} bytes, ${promised} were promised`);
   }
   return file;
@@ -103,7 +103,7 @@ async function readAll(
   const metadata = new SumsOfMetadata();
   const { expected } = request;
   try {
-    const reader = new TarReader(new ByteQueue(file.bytes, true));
+    const reader = new TarReader(new ByteQueue(file.bytes));
     await readMembers({ ...from, reader, rules, metadata });
   } catch (error) {
     throw digestDiffers(file, expected) ?? error;

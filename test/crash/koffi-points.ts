@@ -16,10 +16,15 @@ const pointing = {
         const call = library.func(definition);
         const name = CHANGING.exec(definition)?.[1];
         if (name === undefined) return call;
-        return (...given: unknown[]): unknown => {
-          if (name !== 'openat' || (Number(given[2]) & O_CREAT) !== 0) point(name);
-          return (call as unknown as (...all: unknown[]) => unknown)(...given);
-        };
+        const { async } = call as unknown as { async: (...all: unknown[]) => unknown };
+        const pointed =
+          (made: (...all: unknown[]) => unknown) =>
+          (...given: unknown[]): unknown => {
+            if (name !== 'openat' || (Number(given[2]) & O_CREAT) !== 0) point(name);
+            return made(...given);
+          };
+        // On the thread pool, such as the early syncs of an extraction of more than 96 MiB.
+        return Object.assign(pointed(call as unknown as (...all: unknown[]) => unknown), { async: pointed(async) });
       },
     };
   },
