@@ -14,6 +14,7 @@ import { sql as api } from './migrations/0004-api.ts';
 import { sql as imports } from './migrations/0005-import.ts';
 import { sql as adopt } from './migrations/0006-adopt.ts';
 import { sql as policiesOnce } from './migrations/0007-policies-once.ts';
+import { sql as heldIntents } from './migrations/0008-held-intents.ts';
 
 export interface Migration {
   readonly name: string;
@@ -29,6 +30,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: '0005-import', sql: imports },
   { name: '0006-adopt', sql: adopt },
   { name: '0007-policies-once', sql: policiesOnce },
+  { name: '0008-held-intents', sql: heldIntents },
 ];
 
 /** Key of the advisory lock, the same in every process. */

@@ -28,3 +28,13 @@ export function jsonText(value: unknown): string {
     ) ?? 'null'
   );
 }
+
+/**
+ * A statement that is written out once, for `sql(statement, ...values)`: the driver puts a text of nested parts together anew for each
+ * call, and the claim is waited for.
+ * @param text with `?` for each value, and for nothing else
+ */
+export function written(text: string): TemplateStringsArray {
+  const strings = text.split('?');
+  return Object.assign(strings, { raw: strings });
+}

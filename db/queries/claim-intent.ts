@@ -1,7 +1,7 @@
 import type { IntentKind, IntentState } from '../intent-state.ts';
 import type { SnapshotKind } from '../results.ts';
 import type { IntentParams } from '../schema/intents.ts';
-import { type AgentSql, LEASE_SECONDS } from './agent-statement.ts';
+import { type AgentSql, LEASE_SECONDS, written } from './agent-statement.ts';
 
 /** Largest configuration that is taken: what the API's largest body is, as Postgres writes it. */
 const MAX_JSON_BYTES = 2 * 1024 * 1024;
@@ -40,6 +40,50 @@ export interface ClaimedRow {
   readonly preRestoreSnapshot: ClaimedSnapshotRow | null;
 }
 
+const SNAPSHOT = `jsonb_build_object('id', s.id, 'workloadId', s.workload_id, 'kind', s.kind,
+  'manifestSha256', s.manifest_sha256, 'protectedUntil', s.protected_until)`;
+/** Null instead of more than the agent would hold in its memory. */
+const bounded = (column: string) => `case when octet_length(${column}::text) <= ${MAX_JSON_BYTES} then ${column} end`;
+
+/**
+ * The select behind `with … claimed`: the claimed intents with workload, snapshot, and what an undo takes back. The snapshots are
+ * looked up one by one, by their keys: as joins they are scanned for the host's, while the table is small or not analyzed yet.
+ */
+export const CLAIMED_ROWS = `
+  select c.id, c.kind, c.state, c.lease_epoch::float8 as "leaseEpoch", c.attempts, ${bounded('c.params')} as params, c.requested_by as "requestedBy",
+    coalesce(c.not_after < now(), false) as expired, c.cancel_requested_at is not null as "cancelRequested",
+    c.workload_id as "workloadId", w.version as "workloadVersion", ${bounded('w.config')} as config, c.snapshot_id as "snapshotId", c.undo_of as "undoOf",
+    (select coalesce(max(e.seq), 0) from intent_events e where e.intent_id = c.id and e.seq < ${MAX_EVENTS}) as "lastSeq",
+    case when c.snapshot_id is not null then (
+      select ${SNAPSHOT} from snapshots s where s.id = c.snapshot_id and s.state = 'complete'
+    ) end as snapshot,
+    case when c.undo_of is not null then (
+      select ${SNAPSHOT} from snapshots s
+      where s.workload_id = c.workload_id and s.intent_id = c.undo_of and s.kind = 'pre-restore' and s.state = 'complete'
+      order by s.created_at limit 1
+    ) end as "preRestoreSnapshot"
+  from claimed c
+  join workloads w on w.id = c.workload_id
+  order by c.created_at, c.id`;
+
+const CLAIM = written(`
+  with next as materialized (
+    select c.id from intents c
+    where c.host_id = ? and c.state = 'pending'
+      and exists (select from hosts h where h.id = ? and h.agent_instance = ? and h.revoked_at is null)
+      and not exists (select from intents u where u.workload_id = c.workload_id and u.state in ('claimed', 'running'))
+    order by c.created_at, c.id
+    limit 1
+    for update of c skip locked
+  ), claimed as (
+    update intents i
+    set state = 'claimed', lease_epoch = i.lease_epoch + 1, lease_until = now() + make_interval(secs => ${LEASE_SECONDS}),
+      attempts = i.attempts + 1, claimed_at = now()
+    where i.id = (select id from next)
+    returning i.*
+  )
+  ${CLAIMED_ROWS}`);
+
 /**
  * Claims this host's oldest pending intent, with everything that its work needs from the database; null if there is none.
  *
@@ -48,52 +92,6 @@ export interface ClaimedRow {
  * replaced claims nothing.
  */
 export async function claimIntent(sql: AgentSql, hostId: string, instance: string): Promise<ClaimedRow | null> {
-  const rows = await sql<ClaimedRow[]>`
-    with next as materialized (
-      select c.id from intents c
-      where c.host_id = ${hostId} and c.state = 'pending'
-        and exists (select from hosts h where h.id = ${hostId} and h.agent_instance = ${instance} and h.revoked_at is null)
-        and not exists (select from intents u where u.workload_id = c.workload_id and u.state in ('claimed', 'running'))
-      order by c.created_at, c.id
-      limit 1
-      for update of c skip locked
-    ), claimed as (
-      update intents i
-      set state = 'claimed', lease_epoch = i.lease_epoch + 1, lease_until = now() + make_interval(secs => ${LEASE_SECONDS}),
-        attempts = i.attempts + 1, claimed_at = now()
-      from next where i.id = next.id
-      returning i.*
-    )
-    ${claimedRows(sql)}`;
+  const rows = await sql<ClaimedRow[]>(CLAIM, hostId, hostId, instance);
   return rows[0] ?? null;
-}
-
-/** The select behind `with … claimed`: the claimed intents with workload, snapshot, and what an undo takes back. */
-export function claimedRows(sql: AgentSql) {
-  return sql`
-    select c.id, c.kind, c.state, c.lease_epoch::float8 as "leaseEpoch", c.attempts, ${bounded(sql, sql`c.params`)} as params, c.requested_by as "requestedBy",
-      coalesce(c.not_after < now(), false) as expired, c.cancel_requested_at is not null as "cancelRequested",
-      c.workload_id as "workloadId", w.version as "workloadVersion", ${bounded(sql, sql`w.config`)} as config, c.snapshot_id as "snapshotId", c.undo_of as "undoOf",
-      (select coalesce(max(e.seq), 0) from intent_events e where e.intent_id = c.id and e.seq < ${MAX_EVENTS}) as "lastSeq",
-      case when s.id is null then null else ${snapshotJson(sql, 's')} end as snapshot,
-      case when p.id is null then null else ${snapshotJson(sql, 'p')} end as "preRestoreSnapshot"
-    from claimed c
-    join workloads w on w.id = c.workload_id
-    left join snapshots s on s.id = c.snapshot_id and s.state = 'complete'
-    left join lateral (
-      select * from snapshots b
-      where b.intent_id = c.undo_of and b.kind = 'pre-restore' and b.state = 'complete'
-      order by b.created_at limit 1
-    ) p on true
-    order by c.created_at, c.id`;
-}
-
-/** Null instead of more than the agent would hold in its memory. */
-function bounded(sql: AgentSql, column: ReturnType<AgentSql>) {
-  return sql`case when octet_length(${column}::text) <= ${MAX_JSON_BYTES} then ${column} end`;
-}
-
-function snapshotJson(sql: AgentSql, table: 's' | 'p') {
-  return sql`jsonb_build_object('id', ${sql(table)}.id, 'workloadId', ${sql(table)}.workload_id, 'kind', ${sql(table)}.kind,
-    'manifestSha256', ${sql(table)}.manifest_sha256, 'protectedUntil', ${sql(table)}.protected_until)`;
 }

@@ -12,6 +12,8 @@ import { SimulatedAgent } from './simulated-agent.ts';
 const PASSWORD = 'bench-password';
 const IDLE_SECONDS = 30;
 const PAUSE_MS = 20;
+/** application_name of graphile-worker's sessions. */
+const WORKER = 'bench-worker';
 /** Agents that start at the same moment. */
 const AT_ONCE = 10;
 
@@ -94,13 +96,25 @@ class Fleet {
   }
 }
 
+function named(url: string, applicationName: string): string {
+  const to = new URL(url);
+  to.searchParams.set('application_name', applicationName);
+  return to.href;
+}
+
+/** Its pool says that it has ended while its sessions still do, and throws when the server goes away under them. */
+async function untilGone({ sql }: TestDatabase, applicationName: string): Promise<void> {
+  while ((await sql`select from pg_stat_activity where application_name = ${applicationName}`).length > 0)
+    await pause(PAUSE_MS);
+}
+
 /** One idle agent and one idle graphile-worker, in turns. */
 export async function measureClaim(database: TestDatabase, count: number): Promise<ClaimRow> {
   const fleet = new Fleet(database);
   await fleet.start(1);
   let started: (at: number) => void = () => undefined;
   const worker = await run({
-    connectionString: database.url,
+    connectionString: named(database.url, WORKER),
     concurrency: 1,
     pollInterval: 2000,
     taskList: { bench: () => started(performance.now()) },
@@ -124,6 +138,7 @@ export async function measureClaim(database: TestDatabase, count: number): Promi
     graphileWorker.push(theirs);
   }
   await worker.stop();
+  await untilGone(database, WORKER);
   await fleet.stop();
   return { agent: quantiles(agent), graphileWorker: quantiles(graphileWorker) };
 }

@@ -8,7 +8,8 @@ test('eight processes that migrate at once apply each migration once', async () 
   assert.equal((await missingMigrations(database.sql)).length, MIGRATIONS.length);
   const names = MIGRATIONS.map((migration) => migration.name);
   const applied = await Promise.all(Array.from({ length: 8 }, () => migrate(database.url)));
-  assert.deepEqual(applied.flat(), names);
+  // One may go on where another has stopped.
+  assert.deepEqual(applied.flat().sort(), names);
   assert.deepEqual(await missingMigrations(database.sql), []);
 });
 
