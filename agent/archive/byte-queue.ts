@@ -56,6 +56,11 @@ export class ByteQueue {
     return slice;
   }
 
+  /** What `read` would give, not wanted. */
+  skip(count: number): void {
+    this.#position += count;
+  }
+
   /** The next byte without taking it; call `need(1)` first. */
   peek(): number {
     return this.#chunk[this.#position] ?? -1;

@@ -13,11 +13,13 @@ import { codecError, FEED_BYTES, pump, STREAM_OPTIONS } from './zlib-pump.ts';
 import { ZstdFrames } from './zstd-frames.ts';
 import { NativeDecoder, nativeZstdDecoder, type ZstdDecoder } from './zstd-native-decoder.ts';
 
-/** What a frame of our own captures holds: zstd writes a whole one without a copy where there is room for it. */
-const OUTPUT_BYTES = 2 * 1_048_576;
-const INPUT_BYTES = 6 * 1_048_576;
-/** A frame of 2 MiB that did not compress has this, or less. */
+/** What a frame of our own captures holds at most: zstd writes a whole one without a copy where there is room for it. */
+const OUTPUT_BYTES = 3 * 1_048_576;
+const INPUT_BYTES = 7 * 1_048_576;
+/** Such a frame that did not compress has this, or less. */
 const WHOLE_FRAME_BYTES = OUTPUT_BYTES + 65_536;
+/** With less room than this it is better to begin the next frame in the next piece. */
+const USUAL_FRAME_BYTES = 2 * 1_048_576;
 
 export function decodeZstd(file: ArchiveFile, first: Buffer, guard: RatioGuard): AsyncGenerator<Buffer> {
   return nativeZstdDecoder === null
@@ -60,6 +62,7 @@ async function fill(output: Buffer, decoder: NativeDecoder, input: ZstdInput): P
     const { consumed, produced } = await decoder.step(bytes, output.subarray(used));
     input.take(consumed);
     used += produced;
+    if (decoder.atFrameEnd && used > 0 && output.length - used < USUAL_FRAME_BYTES) break;
     if (consumed === 0 && produced === 0)
       throw refusal('ARCHIVE_TRUNCATED', 'truncated-compression', 'the compressed archive ends early');
   }

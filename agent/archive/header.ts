@@ -9,6 +9,8 @@ import { refusal } from './refusal.ts';
 
 export const BLOCK = 512;
 const MAX_ID = 4_294_967_294;
+/** `usta`, of `ustar`. */
+const USTA = 0x75737461;
 
 export interface Header {
   /** A single character; NUL is given as '0'. */
@@ -35,26 +37,25 @@ function checksumMatches(block: Buffer): boolean {
   if (stored === null) return false;
   // The field itself counts as eight blanks.
   let unsigned = 256;
-  let negative = 0;
-  for (let index = 0; index < 148; index += 1) {
-    const byte = block[index] as number;
-    unsigned += byte;
-    negative += byte & 0x80;
-  }
-  for (let index = 156; index < BLOCK; index += 1) {
-    const byte = block[index] as number;
-    unsigned += byte;
-    negative += byte & 0x80;
-  }
+  for (let index = 0; index < 148; index += 1) unsigned += block[index] as number;
+  for (let index = 156; index < BLOCK; index += 1) unsigned += block[index] as number;
   // Some old writers summed signed characters. Both sums protect the same bytes.
-  return stored === unsigned || stored === unsigned - 2 * negative;
+  return stored === unsigned || stored === unsigned - negativeBytes(block);
+}
+
+/** What the bytes of 128 and more lose when they are taken for signed ones. */
+function negativeBytes(block: Buffer): number {
+  let negative = 0;
+  for (let index = 0; index < BLOCK; index += 1)
+    if (index < 148 || index >= 156) negative += (block[index] as number) & 0x80;
+  return 2 * negative;
 }
 
 /** Bytes of a field up to its first NUL. */
 function field(block: Buffer, offset: number, length: number): string {
   let end = offset;
   while (end < offset + length && block[end] !== 0) end += 1;
-  return block.toString('latin1', offset, end);
+  return end === offset ? '' : block.toString('latin1', offset, end);
 }
 
 function fullName(block: Buffer, gnu: boolean, ustar: boolean): string {
@@ -70,9 +71,9 @@ function fullName(block: Buffer, gnu: boolean, ustar: boolean): string {
 export function parseHeader(block: Buffer): Header {
   if (!checksumMatches(block))
     throw refusal('ARCHIVE_CORRUPT', 'bad-checksum', 'a tar header has a wrong checksum', field(block, 0, 100));
-  const magic = block.toString('latin1', 257, 265);
-  const gnu = magic === 'ustar  \0';
-  const ustar = gnu || magic.startsWith('ustar\0');
+  const magic = block.readUInt32BE(257) === USTA && block[261] === 0x72;
+  const gnu = magic && block[262] === 0x20 && block[263] === 0x20 && block[264] === 0;
+  const ustar = gnu || (magic && block[262] === 0);
   const name = fullName(block, gnu, ustar);
   const number = (offset: number, length: number, what: string): number => {
     const value = parseNumber(block, offset, length);

@@ -108,8 +108,8 @@ export interface Attributes {
   gid: number;
   mtime: Time;
   xattrs: Xattr[];
-  /** Values of GNU.sparse keys. */
-  sparse: Map<string, string>;
+  /** Values of GNU.sparse keys; null for none. */
+  sparse: Map<string, string> | null;
 }
 
 export function readAttributes(header: Header, pending: Pending, globals: GlobalRecords): Attributes {
@@ -122,7 +122,7 @@ export function readAttributes(header: Header, pending: Pending, globals: Global
     gid: header.gid,
     mtime: { seconds: header.mtime, nanoseconds: 0 },
     xattrs: [],
-    sparse: new Map(),
+    sparse: null,
   };
   for (const [key, value] of globals) applyRecord(result, key, value);
   if (pending.pax !== null) {
@@ -132,17 +132,22 @@ export function readAttributes(header: Header, pending: Pending, globals: Global
       else applyRecord(result, key, value);
     }
     if (pairs.length > 0) {
-      if (result.sparse.has('GNU.sparse.map'))
+      if (result.sparse?.has('GNU.sparse.map') === true)
         throw refusal('ARCHIVE_REFUSED', 'sparse-map', 'a sparse file has two maps', result.name);
-      result.sparse.set('GNU.sparse.map', pairs.join(','));
+      setSparse(result, 'GNU.sparse.map', pairs.join(','));
     }
-    const name = result.sparse.get('GNU.sparse.name');
+    const name = result.sparse?.get('GNU.sparse.name');
     if (name !== undefined) result.name = name;
     finishXattrs(result);
   }
   if (result.name.includes('\0') || result.linkName.includes('\0'))
     throw refusal('ARCHIVE_REFUSED', 'nul-in-name', 'a name has a NUL inside', result.name);
   return result;
+}
+
+function setSparse(result: Attributes, key: string, value: string): void {
+  result.sparse ??= new Map();
+  result.sparse.set(key, value);
 }
 
 function sparsePair(pairs: string[], key: string, value: Buffer, entry: string): void {
@@ -186,7 +191,7 @@ function applyRecord(result: Attributes, key: string, value: Buffer): void {
       result.symlinkName = value.toString('latin1');
       return;
     default:
-      if (key.startsWith('GNU.sparse.')) result.sparse.set(key, value.toString('latin1'));
+      if (key.startsWith('GNU.sparse.')) setSparse(result, key, value.toString('latin1'));
       else if (key.startsWith('SCHILY.xattr.')) result.xattrs.push({ name: decodeName(key.slice(13)), value });
       else if (key === 'SCHILY.acl.access' || key === 'SCHILY.acl.default') {
         const acl = parseAclText(value.toString('latin1'));
@@ -210,6 +215,7 @@ const decodeUrl = (name: string): Buffer =>
 
 /** One attribute may be given in up to three spellings; the binary one decides. */
 function finishXattrs(result: Attributes): void {
+  if (result.xattrs.length === 0) return;
   const byName = new Map<string, Xattr>();
   for (const xattr of result.xattrs) {
     const name = xattr.name.toString('latin1');

@@ -16,7 +16,7 @@ const LISTS: ReadonlySet<string> = new Set(['GNU.sparse.offset', 'GNU.sparse.num
 /** @param entry name to blame */
 export function parsePax(body: Buffer, entry: string): PaxRecord[] {
   const records: PaxRecord[] = [];
-  const seen = new Map<string, Buffer>();
+  let seen: Map<string, Buffer> | null = null;
   for (let start = 0; start < body.length; ) {
     let digits = start;
     let length = 0;
@@ -41,6 +41,10 @@ export function parsePax(body: Buffer, entry: string): PaxRecord[] {
     const value = body.subarray(equals + 1, end - 1);
     if (key.includes('\0'))
       throw refusal('ARCHIVE_REFUSED', 'pax-malformed', 'a pax header has a malformed key', entry);
+    start = end;
+    // Most headers are one record, which needs no memory of those before.
+    if (seen === null && end === body.length && records.length === 0) return [{ key, value }];
+    seen ??= new Map();
     const before = seen.get(key);
     if (before !== undefined && !LISTS.has(key)) {
       if (!before.equals(value))
@@ -49,7 +53,6 @@ export function parsePax(body: Buffer, entry: string): PaxRecord[] {
       seen.set(key, value);
       records.push({ key, value });
     }
-    start = end;
   }
   return records;
 }

@@ -11,26 +11,22 @@ import {
   type Attributes,
   GlobalRecords,
   type Member,
+  type MemberType,
   memberType,
   nothingPending,
   type Pending,
   readAttributes,
 } from './member.ts';
-import { parseDecimal } from './numbers.ts';
 import { parsePax } from './pax.ts';
 import { refusal } from './refusal.ts';
-import {
-  checkSparse,
-  oldGnuExtended,
-  oldGnuRealSize,
-  parseSparseList,
-  readOldGnuPairs,
-  type SparseMap,
-  SparseMapReader,
-} from './sparse.ts';
+import { readSparse, type SparseData } from './sparse-reader.ts';
 
 /** Largest pax or GNU record, bytes. */
 const MAX_RECORD = 1_048_576;
+
+/** Types of headers that are followed by a record about the next member, or about all. */
+const RECORDS: ReadonlySet<string> = new Set(['x', 'X', 'g', 'L', 'K', 'A']);
+const padded = (bytes: number): number => Math.ceil(bytes / BLOCK) * BLOCK;
 
 export class TarReader {
   readonly #queue: ByteQueue;
@@ -48,7 +44,8 @@ export class TarReader {
     if (this.#dataLeft > 0 || this.#padding > 0) await this.#skipData();
     const pending = nothingPending();
     for (;;) {
-      const block = await this.#block();
+      // Nothing is awaited that is there: a promise costs more than a header.
+      const block = this.#queue.available < BLOCK ? await this.#block() : this.#queue.read(BLOCK);
       if (isZeroBlock(block)) {
         if (
           pending.pax !== null ||
@@ -66,8 +63,16 @@ export class TarReader {
         return null;
       }
       const header = parseHeader(block);
-      if (await this.#takeMetadata(header, pending)) continue;
-      return await this.#member(header, header.type === 'S' ? Buffer.from(block) : block, pending);
+      if (RECORDS.has(header.type) && this.#queue.available < padded(header.size)) await this.#waitForRecord(header);
+      if (this.#takeMetadata(header, pending)) continue;
+      const attributes = readAttributes(header, pending, this.#globals);
+      this.#last = attributes.name;
+      const type = memberType(header, attributes.name);
+      const isSparse = type === 'file' && (header.type === 'S' || attributes.sparse !== null);
+      const sparse = isSparse ? await readSparse(header, block, attributes, async () => await this.#block()) : null;
+      const member = this.#member(type, header, attributes, sparse, pending.ignored);
+      if (type === 'directory' && this.#dataLeft > 0) await this.#skipData();
+      return member;
     }
   }
 
@@ -88,7 +93,7 @@ export class TarReader {
   wholeData(): Buffer | null {
     if (this.#queue.available < this.#dataLeft + this.#padding) return null;
     const piece = this.#queue.read(this.#dataLeft);
-    this.#queue.read(this.#padding);
+    this.#queue.skip(this.#padding);
     this.#dataLeft = 0;
     this.#padding = 0;
     return piece;
@@ -131,24 +136,30 @@ export class TarReader {
     while ((await this.data(1_048_576)) !== null);
   }
 
-  async #record(header: Header): Promise<Buffer> {
+  /** As much of it as there is; `#record` finds out what is missing. */
+  async #waitForRecord(header: Header): Promise<void> {
+    if (header.size <= MAX_RECORD) await this.#queue.need(padded(header.size));
+  }
+
+  #record(header: Header): Buffer {
     if (header.size > MAX_RECORD)
       throw refusal('ARCHIVE_LIMIT', 'record-size', 'a metadata record is larger than 1 MiB', header.name);
-    const padded = Math.ceil(header.size / BLOCK) * BLOCK;
-    if (!(await this.#queue.need(padded)))
+    if (this.#queue.available < padded(header.size))
       throw refusal('ARCHIVE_TRUNCATED', 'truncated-meta', 'the archive ends inside a metadata record', header.name);
-    return Buffer.from(this.#queue.read(padded).subarray(0, header.size));
+    const record = Buffer.from(this.#queue.read(header.size));
+    this.#queue.skip(padded(header.size) - header.size);
+    return record;
   }
 
   /** True when the header was metadata for the next member. */
-  async #takeMetadata(header: Header, pending: Pending): Promise<boolean> {
+  #takeMetadata(header: Header, pending: Pending): boolean {
     switch (header.type) {
       case 'x':
       case 'X': {
         if (pending.pax !== null)
           throw refusal('ARCHIVE_REFUSED', 'two-pax-headers', 'one entry has two pax headers', header.name);
         if (pending.longName !== null || pending.longLink !== null) throw mixed(header.name);
-        pending.pax = parsePax(await this.#record(header), header.name);
+        pending.pax = parsePax(this.#record(header), header.name);
         return true;
       }
       case 'g': {
@@ -159,7 +170,7 @@ export class TarReader {
             'a global header stands between an entry and its metadata',
             header.name,
           );
-        this.#globals.set(parsePax(await this.#record(header), header.name), header.name);
+        this.#globals.set(parsePax(this.#record(header), header.name), header.name);
         return true;
       }
       case 'L':
@@ -168,7 +179,7 @@ export class TarReader {
         const which = header.type === 'L' ? 'longName' : 'longLink';
         if (pending[which] !== null)
           throw refusal('ARCHIVE_REFUSED', 'two-long-names', 'one entry has two long names', header.name);
-        pending[which] = longName(await this.#record(header), header.name);
+        pending[which] = longName(this.#record(header), header.name);
         return true;
       }
       case 'V':
@@ -178,7 +189,7 @@ export class TarReader {
       case 'A':
         if (pending.ignored.length > 0)
           throw refusal('ARCHIVE_REFUSED', 'two-acls', 'one entry has two access control lists', header.name);
-        await this.#record(header);
+        this.#record(header);
         pending.ignored.push('solaris-acl');
         return true;
       default:
@@ -186,22 +197,16 @@ export class TarReader {
     }
   }
 
-  async #member(header: Header, block: Buffer, pending: Pending): Promise<Member> {
-    const attributes = readAttributes(header, pending, this.#globals);
-    this.#last = attributes.name;
-    const type = memberType(header, attributes.name);
-    let stored = attributes.size;
-    let sparse: SparseMap | null = null;
-    if (type !== 'file') {
-      if (stored !== 0 && header.type !== 'D')
-        throw refusal('ARCHIVE_REFUSED', 'size-on-non-file', 'an entry that is not a file has a size', attributes.name);
-    } else if (header.type === 'S') sparse = await this.#oldGnuSparse(block, stored, attributes.name);
-    else if (attributes.sparse.size > 0) {
-      const read = await this.#paxSparse(attributes, stored);
-      sparse = read.map;
-      stored = read.dataBytes;
-    }
-    if (header.type === 'S' && attributes.sparse.size > 0) throw mixed(attributes.name);
+  #member(
+    type: MemberType,
+    header: Header,
+    attributes: Attributes,
+    sparse: SparseData | null,
+    ignored: readonly string[],
+  ): Member {
+    const stored = sparse?.dataBytes ?? attributes.size;
+    if (type !== 'file' && stored !== 0 && header.type !== 'D')
+      throw refusal('ARCHIVE_REFUSED', 'size-on-non-file', 'an entry that is not a file has a size', attributes.name);
     if (attributes.symlinkName !== null && type !== 'symlink')
       throw refusal(
         'ARCHIVE_REFUSED',
@@ -212,7 +217,6 @@ export class TarReader {
     const directoryData = type === 'directory' ? stored : 0;
     this.#dataLeft = stored;
     this.#padding = (BLOCK - (stored % BLOCK)) % BLOCK;
-    if (directoryData > 0) await this.#skipData();
     return {
       type,
       name: attributes.name,
@@ -223,52 +227,11 @@ export class TarReader {
       gid: attributes.gid,
       mtime: attributes.mtime,
       dataBytes: directoryData > 0 ? 0 : stored,
-      size: type === 'file' ? (sparse?.realSize ?? stored) : 0,
-      sparse,
+      size: type === 'file' ? (sparse?.map.realSize ?? stored) : 0,
+      sparse: sparse?.map ?? null,
       xattrs: attributes.xattrs,
-      ignored: directoryData > 0 ? [...pending.ignored, 'gnu-dumpdir'] : pending.ignored,
+      ignored: directoryData > 0 ? [...ignored, 'gnu-dumpdir'] : ignored,
     };
-  }
-
-  async #oldGnuSparse(block: Buffer, stored: number, entry: string): Promise<SparseMap> {
-    const segments: number[] = [];
-    const realSize = oldGnuRealSize(block, entry);
-    readOldGnuPairs(block, 386, 4, segments, entry);
-    for (let more = oldGnuExtended(block, true); more; ) {
-      if (segments.length > 2_000_000)
-        throw refusal('ARCHIVE_LIMIT', 'sparse-segments', 'a sparse file has too many segments', entry);
-      const extension = await this.#block();
-      readOldGnuPairs(extension, 0, 21, segments, entry);
-      more = oldGnuExtended(extension, false);
-    }
-    return checkSparse(segments, realSize, stored, entry);
-  }
-
-  async #paxSparse(attributes: Attributes, stored: number): Promise<{ map: SparseMap; dataBytes: number }> {
-    const { sparse, name } = attributes;
-    const text = (key: string): string => sparse.get(`GNU.sparse.${key}`) ?? '';
-    if (text('major') !== '') {
-      if (text('major') !== '1' || text('minor') !== '0' || sparse.has('GNU.sparse.map'))
-        throw refusal('ARCHIVE_REFUSED', 'sparse-format', 'a sparse file has an unknown format', name);
-      const realSize = parseDecimal(text('realsize'));
-      if (realSize === null) throw refusal('ARCHIVE_REFUSED', 'sparse-map', 'a sparse file has no size', name);
-      const reader = new SparseMapReader(name);
-      let used = 0;
-      for (let complete = false; !complete; ) {
-        used += BLOCK;
-        if (used > stored)
-          throw refusal('ARCHIVE_REFUSED', 'sparse-map', 'the map of a sparse file is malformed', name);
-        complete = reader.push(await this.#block());
-      }
-      return { map: checkSparse(reader.segments, realSize, stored - used, name), dataBytes: stored - used };
-    }
-    const realSize = parseDecimal(text('size'));
-    if (realSize === null) throw refusal('ARCHIVE_REFUSED', 'sparse-map', 'a sparse file has no size', name);
-    const segments = parseSparseList(text('map'), name);
-    const blocks = sparse.get('GNU.sparse.numblocks');
-    if (blocks !== undefined && parseDecimal(blocks) !== segments.length / 2)
-      throw refusal('ARCHIVE_REFUSED', 'sparse-map', 'the map of a sparse file is malformed', name);
-    return { map: checkSparse(segments, realSize, stored, name), dataBytes: stored };
   }
 }
 
