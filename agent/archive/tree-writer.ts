@@ -75,8 +75,7 @@ export class TreeWriter {
       const data = reader.wholeData();
       if (data === null) return this.#smallFileAcrossChunks(path, meta, reader, onBytes);
       onBytes(data.length);
-      this.#smallFile(path, meta, data);
-      return null;
+      return this.#smallFile(path, meta, data);
     }
     return this.#largeFile(path, meta, member, reader, onBytes);
   }
@@ -89,14 +88,11 @@ export class TreeWriter {
   ): Promise<void> {
     const data = await reader.collectData();
     onBytes(data.length);
-    this.#smallFile(path, meta, data);
+    await this.#smallFile(path, meta, data);
   }
 
-  #smallFile(path: string, meta: Metadata, data: Buffer): void {
-    if (this.#pool?.ready === true && this.#pool.fits(path, meta, data.length)) {
-      this.#pool.add(path, meta, data);
-      return;
-    }
+  #smallFile(path: string, meta: Metadata, data: Buffer): Promise<void> | null {
+    if (this.#pool?.ready === true && this.#pool.fits(path, meta, data.length)) return this.#pool.add(path, meta, data);
     this.#written += 1;
     if (this.#written === FILES_BEFORE_THREADS) this.#pool = new WriterPool(this.#root, this.#onSkip);
     guard(path, () => {
@@ -107,6 +103,7 @@ export class TreeWriter {
         close(fd);
       }
     });
+    return null;
   }
 
   async #largeFile(
