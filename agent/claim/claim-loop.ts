@@ -2,12 +2,13 @@
  * Claims this host's intents and works on them.
  *
  * Guarantees: at most one intent of a workload at a time, several workloads side by side; an intent that an earlier claim
- * finished on this host gets its recorded result again instead of a second run; draining ends the claiming and lets what
- * runs come to its end.
+ * finished on this host gets its recorded result again instead of a second run; a claim whose answer got lost is taken up; draining
+ * ends the claiming and lets what runs come to its end.
  * Does not guarantee: speed while notifications do not arrive; then it polls.
  */
 import type { Logger } from 'pino';
 import { type RefloatError, toRefloatError } from '../../db/errors.ts';
+import { adoptLostClaims } from '../../db/queries/adopt-lost-claims.ts';
 import { type ClaimedRow, claimIntent } from '../../db/queries/claim-intent.ts';
 import { readoptIntents } from '../../db/queries/readopt-intents.ts';
 import { reportContainers } from '../../db/queries/report-containers.ts';
@@ -25,6 +26,8 @@ const PARALLEL = 4;
 /** Pause between looks while notifications arrive, and while they do not. */
 const POLL_MS = { notified: 15_000, alone: 2000 };
 const INVENTORY_EVERY_MS = 30_000;
+/** So long after a claim without an answer it may still come to its end in Postgres. */
+const LOST_CLAIM_MS = 120_000;
 
 export interface ClaimLoopOptions {
   readonly deps: AgentDeps;
@@ -43,6 +46,8 @@ export class ClaimLoop {
   readonly #bell = new Bell();
   readonly #inventoryBell = new Bell();
   readonly #draining = new AbortController();
+  /** On the clock of `performance.now()`: until then a claim may have been made that this agent has not heard of. */
+  #mayHaveClaimedUntil = 0;
   readonly #running = new Map<string, { work: Promise<void>; control: HeldControl | null }>();
 
   constructor(options: ClaimLoopOptions) {
@@ -111,14 +116,27 @@ export class ClaimLoop {
     const backoff = new Backoff();
     while (!this.#draining.signal.aborted && this.#running.size < parallel) {
       try {
+        if (performance.now() < this.#mayHaveClaimedUntil) await this.#adoptLostClaims();
         const row = await database.attempt((sql) => claimIntent(sql, hostId, instance));
         if (row === null) return;
         backoff.reset();
         this.#start(row);
       } catch (thrown) {
+        this.#mayHaveClaimedUntil = performance.now() + LOST_CLAIM_MS;
         this.#complain(asRefloatError(thrown), 'nothing can be claimed');
         await backoff.pause(this.#draining.signal);
       }
+    }
+  }
+
+  /** @throws what `attempt` throws */
+  async #adoptLostClaims(): Promise<void> {
+    const { database, hostId, instance, delivery } = this.#options;
+    const known = [...this.#running.keys(), ...delivery.intents()];
+    const rows = await database.attempt((sql) => adoptLostClaims(sql, hostId, instance, known));
+    for (const row of rows) {
+      this.#log.warn({ intentId: row.id }, 'claimed without an answer; taken up');
+      this.#start(row);
     }
   }
 

@@ -50,6 +50,11 @@ export class Delivery {
     return spool;
   }
 
+  /** Ids of the intents of which something is still to be delivered, or will be. */
+  intents(): string[] {
+    return [...this.#spools.keys()];
+  }
+
   /** Delivers what an earlier agent left, of intents that are not held anew (their outcome may have arrived already). */
   resumeLeftovers(): void {
     for (const intentId of listSpools(this.#options.stateDir)) {

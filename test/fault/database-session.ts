@@ -256,6 +256,9 @@ class DatabaseSession {
 
   async #rebuild(): Promise<void> {
     await this.#place.relay.heal();
+    // What a case left under way would be in the way of every later one.
+    await this.#place.postgres.admin.sql`
+      update intents set state = 'failed', finished_at = now() where state in ('pending', 'claimed', 'running')`;
     await this.#lab.rebuild();
     await this.#register();
   }

@@ -1,6 +1,6 @@
 /**
  * What lies between an agent and Postgres when things go wrong: a TCP relay that passes everything on, loses notifications as
- * a pooler in transaction mode does, or swallows every packet as a broken network does.
+ * a pooler in transaction mode does, swallows every packet as a broken network does, or breaks off in the middle of an answer.
  */
 import { once } from 'node:events';
 import net, { type AddressInfo, type Socket } from 'node:net';
@@ -11,12 +11,15 @@ export interface Pooler {
   readonly url: string;
   /** From now on nothing gets through, and nothing is refused either. */
   swallow(on: boolean): void;
+  /** The next answer that holds this text is lost, and its connection with it. */
+  loseAnswer(text: string): void;
 }
 
 export async function startPooler(url: string, options: { losesNotifications?: boolean } = {}): Promise<Pooler> {
   const target = new URL(url);
   const sockets = new Set<Socket>();
   let swallowing = false;
+  let losing: string | null = null;
   const server = net.createServer((client) => {
     const upstream = net.connect(Number(target.port), target.hostname);
     const filter = options.losesNotifications === true ? notificationFilter() : (bytes: Buffer) => bytes;
@@ -28,7 +31,12 @@ export async function startPooler(url: string, options: { losesNotifications?: b
       if (!swallowing) upstream.write(bytes);
     });
     upstream.on('data', (bytes: Buffer) => {
-      if (!swallowing) client.write(filter(bytes));
+      if (losing !== null && bytes.includes(losing)) {
+        losing = null;
+        client.destroy();
+      } else if (!swallowing) {
+        client.write(filter(bytes));
+      }
     });
     client.on('close', () => upstream.destroy());
     upstream.on('close', () => client.destroy());
@@ -45,6 +53,9 @@ export async function startPooler(url: string, options: { losesNotifications?: b
     url: through.href,
     swallow: (on) => {
       swallowing = on;
+    },
+    loseAnswer: (text) => {
+      losing = text;
     },
   };
 }

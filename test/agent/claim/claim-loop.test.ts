@@ -73,6 +73,22 @@ describe('waking up', () => {
   });
 });
 
+test('an intent whose claim was committed and never answered is taken up by the same agent', async () => {
+  let pooler: Awaited<ReturnType<typeof startPooler>> | undefined;
+  const { host, place } = await freshHost(async (url) => {
+    pooler = await startPooler(url, { losesNotifications: true });
+    return pooler.url;
+  });
+  const agent = await startAgent(place.env);
+  const workloadId = await host.addWorkload();
+  // Of the workload, too, so that the answer is known before the intent has an id.
+  pooler?.loseAnswer(workloadId);
+  const row = await host.ended(await host.addIntent('verify', workloadId), 30_000);
+  assert.deepEqual([row.state, row.error?.code, row.attempts], ['failed', 'SNAPSHOT_NOT_FOUND', 2]);
+  assert.match(agent.stderr(), /claimed without an answer/);
+  await agent.drain();
+});
+
 describe('working', () => {
   test('two workloads side by side, one workload one at a time', async () => {
     const { host, place } = await freshHost();
