@@ -1,12 +1,13 @@
 /**
  * Entry on Node: the app behind an HTTP server with a pool of connections.
  *
- * Guarantees: `close` lets requests under way finish for a few seconds, then ends event streams and the pool.
+ * Guarantees: `close` lets requests, and a round of housekeeping, under way finish for a few seconds, then ends event streams and the pool.
  */
 
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { createAdaptorServer } from '@hono/node-server';
 import { getConnInfo } from '@hono/node-server/conninfo';
 import { Cron } from 'croner';
@@ -92,8 +93,10 @@ export async function startNodeServer({
           : 'Choose another port or address.',
     });
   }
+  let round: Promise<unknown> = Promise.resolve();
   const housekeeping = new Cron(HOUSEKEEPING_CRON, { protect: true, unref: true }, async () => {
-    await keepHouse(connection.db, writeLog);
+    round = keepHouse(connection.db, writeLog);
+    await round;
   });
   return {
     port: (server.address() as AddressInfo).port,
@@ -105,6 +108,8 @@ export async function startNodeServer({
       const timer = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
       await closed;
       clearTimeout(timer);
+      // A round under way would find its connections gone, and complain.
+      await Promise.race([round, delay(DRAIN_MS, undefined, { ref: false })]);
       await connection.close();
     },
   };

@@ -3,7 +3,8 @@
  *
  * Guarantees: when `append` returns, the item survives the end of this process, and anything but an event is on the disk; after
  * `flush` events are too, and nothing is delivered before that. Items come back in their order, also after a crash; events are
- * numbered from 1 without a gap, across restarts. A torn last line, which a crash may leave, is dropped.
+ * numbered from 1 without a gap, across restarts. A torn last line, which a crash may leave, is dropped; what is read back is made
+ * durable before it is believed.
  * Does not guarantee: durability on a disk that takes no more writes: then items are kept in memory, so that a full disk
  * silences nothing while the agent runs; the outcome of a journaled intent is in its journal too.
  */
@@ -12,6 +13,7 @@ import { dirname, join } from 'node:path';
 import { isUuid } from '../../db/ids.ts';
 import type { IntentEvent, Outcome, SnapshotRecord } from '../../db/results.ts';
 import {
+  isNoSpace,
   makeDirectoriesDurably,
   removeFileDurably,
   renameDurably,
@@ -19,6 +21,7 @@ import {
   syncDescriptorBeside,
   syncDirectory,
   writeAll,
+  writeFileDurably,
 } from '../fs/durable.ts';
 import { Bell } from './bell.ts';
 
@@ -40,6 +43,8 @@ export interface NumberedItem {
   readonly number: number;
   readonly item: SpoolItem;
 }
+
+const APPENDING = constants.O_RDWR | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW;
 
 function spoolDirectory(stateDir: string): string {
   return join(stateDir, 'spool');
@@ -80,13 +85,12 @@ export class Spool {
     const path = join(spoolDirectory(stateDir), `${intentId}.jsonl`);
     makeDirectoriesDurably(dirname(path), 0o700);
     const created = !existsSync(path);
-    const fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_APPEND | constants.O_NOFOLLOW, 0o600);
-    const spool = new Spool(intentId, path, fd);
+    const spool = new Spool(intentId, path, openSync(path, APPENDING, 0o600));
     try {
       if (created) syncDirectory(dirname(path));
       else spool.#load();
     } catch (error) {
-      closeSync(fd);
+      spool.close();
       throw error;
     }
     return spool;
@@ -197,12 +201,28 @@ export class Spool {
 
   #load(): void {
     const bytes = readFileSync(this.#fd);
-    const end = bytes.lastIndexOf(0x0a) + 1;
-    if (end < bytes.length) {
-      ftruncateSync(this.#fd, end);
+    const whole = bytes.subarray(0, bytes.lastIndexOf(0x0a) + 1);
+    this.#writeAnew(whole);
+    this.#replayAll(whole);
+  }
+
+  /**
+   * A process that was killed before its sync, or whose sync failed, has left lines in the page cache alone: delivered, and then lost
+   * with the power, their numbers would be given to other events.
+   */
+  #writeAnew(whole: Buffer): void {
+    try {
+      writeFileDurably(this.path, whole, `${this.path}.new`);
+    } catch (error) {
+      // A full disk still takes the sync of what is there, and a failed one is no reason to ask for more than that.
+      if (!isNoSpace(error)) throw error;
+      ftruncateSync(this.#fd, whole.length);
       syncDescriptor(this.#fd, this.path);
+      return;
     }
-    this.#replayAll(bytes.subarray(0, end));
+    const fd = openSync(this.path, APPENDING, 0o600);
+    closeSync(this.#fd);
+    this.#fd = fd;
   }
 
   #replayAll(bytes: Buffer): void {

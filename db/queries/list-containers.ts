@@ -1,4 +1,5 @@
 import { and, asc, eq, sql } from 'drizzle-orm';
+import { arrayText } from '../any-of.ts';
 import { builtOnce, type Queryable } from '../client.ts';
 import { containers } from '../schema/containers.ts';
 import { workloads } from '../schema/workloads.ts';
@@ -21,7 +22,6 @@ const ofOne = builtOnce((db) =>
     .prepare('list_containers_of_one'),
 );
 
-/** One text for any number of ids, as an array in Postgres' own notation: behind Hyperdrive the driver does not know arrays. */
 const ids = sql`any (${sql.placeholder('ids')}::text::uuid[])`;
 const ofMany = builtOnce((db) =>
   db
@@ -41,7 +41,7 @@ const ofMany = builtOnce((db) =>
 export async function listContainers(db: Queryable, rows: readonly WorkloadRow[]): Promise<ContainerRow[]> {
   const [row, ...others] = rows;
   if (row === undefined) return [];
-  if (others.length > 0) return ofMany(db).execute({ ids: `{${rows.map(({ id }) => id).join(',')}}` });
+  if (others.length > 0) return ofMany(db).execute({ ids: arrayText(rows.map(({ id }) => id)) });
   // Of one, Postgres keeps one plan; of an array it makes another each time, which takes longer than to follow it.
   const adopted = JSON.stringify(row.config.adopted?.containers ?? []);
   return ofOne(db).execute({ hostId: row.hostId, id: row.id, adopted });

@@ -1,4 +1,5 @@
 import { and, desc, eq, inArray, lt, type SQL } from 'drizzle-orm';
+import { isAnyOf } from '../any-of.ts';
 import type { Queryable } from '../client.ts';
 import type { IntentKind, IntentState } from '../intent-state.ts';
 import { intents } from '../schema/intents.ts';
@@ -20,17 +21,14 @@ export interface IntentFilter {
 /** Newest first. */
 export async function listIntents(db: Queryable, filter: IntentFilter): Promise<IntentRow[]> {
   const conditions: SQL[] = [];
-  if (filter.workloadIds !== undefined) conditions.push(inArray(intents.workloadId, [...filter.workloadIds]));
+  if (filter.workloadIds !== undefined) conditions.push(isAnyOf(intents.workloadId, filter.workloadIds));
   if (filter.projects !== undefined) {
-    const own = db
-      .select({ id: workloads.id })
-      .from(workloads)
-      .where(inArray(workloads.project, [...filter.projects]));
+    const own = db.select({ id: workloads.id }).from(workloads).where(isAnyOf(workloads.project, filter.projects));
     conditions.push(inArray(intents.workloadId, own));
   }
   if (filter.hostId !== undefined) conditions.push(eq(intents.hostId, filter.hostId));
-  if (filter.kinds !== undefined) conditions.push(inArray(intents.kind, [...filter.kinds]));
-  if (filter.states !== undefined) conditions.push(inArray(intents.state, [...filter.states]));
+  if (filter.kinds !== undefined) conditions.push(isAnyOf(intents.kind, filter.kinds));
+  if (filter.states !== undefined) conditions.push(isAnyOf(intents.state, filter.states));
   if (filter.beforeId !== undefined) conditions.push(lt(intents.id, filter.beforeId));
   return db
     .select()

@@ -1,4 +1,5 @@
-import { asc, inArray } from 'drizzle-orm';
+import { asc } from 'drizzle-orm';
+import { isAnyOf } from '../any-of.ts';
 import type { Queryable } from '../client.ts';
 import { snapshotVolumes } from '../schema/snapshot-volumes.ts';
 
@@ -9,6 +10,6 @@ export async function listSnapshotVolumes(db: Queryable, snapshotIds: readonly s
   return db
     .select()
     .from(snapshotVolumes)
-    .where(inArray(snapshotVolumes.snapshotId, [...snapshotIds]))
+    .where(isAnyOf(snapshotVolumes.snapshotId, snapshotIds))
     .orderBy(asc(snapshotVolumes.name));
 }

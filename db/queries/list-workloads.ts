@@ -1,4 +1,5 @@
-import { and, asc, inArray, type SQL } from 'drizzle-orm';
+import { and, asc, type SQL } from 'drizzle-orm';
+import { isAnyOf } from '../any-of.ts';
 import type { Queryable } from '../client.ts';
 import { ALL, behind, type Seek } from '../page.ts';
 import { workloads } from '../schema/workloads.ts';
@@ -26,7 +27,7 @@ export async function listWorkloads(
 /** Undefined: all of them. */
 export function workloadsThrough({ ids, projects }: WorkloadFilter): SQL | undefined {
   return and(
-    ids === undefined ? undefined : inArray(workloads.id, [...ids]),
-    projects === undefined ? undefined : inArray(workloads.project, [...projects]),
+    ids === undefined ? undefined : isAnyOf(workloads.id, ids),
+    projects === undefined ? undefined : isAnyOf(workloads.project, projects),
   );
 }

@@ -207,8 +207,18 @@ async function ownHost({ db }: Connection, stateDir: string): Promise<string> {
       .replace(/^[^a-zA-Z0-9]+/, '')
       .slice(0, 50) || 'host';
   const id = newId();
-  const row = (await insertHost(db, id, name)) ?? (await insertHost(db, id, `${name}-${id.slice(-8)}`));
-  if (row === null) throw new Error('no free name for this host');
+  const row = await db.transaction(async (tx) => {
+    const inserted = (await insertHost(tx, id, name)) ?? (await insertHost(tx, id, `${name}-${id.slice(-8)}`));
+    if (inserted === null) throw new Error('no free name for this host');
+    await insertAudit(tx, {
+      actor: 'refloat up',
+      action: 'createHost',
+      target: `host:${id}`,
+      outcome: 'accepted',
+      details: { name: inserted.name },
+    });
+    return inserted;
+  });
   writeStateHost(stateDir, { hostId: row.id });
   return row.id;
 }

@@ -11,6 +11,8 @@ import { SimulatedAgent } from './simulated-agent.ts';
 
 const PASSWORD = 'bench-password';
 const IDLE_SECONDS = 30;
+/** Sessions that sleep tell Postgres of their last transactions with their next one, half a minute later: those of the start are not idle load. */
+const SETTLE_MS = 45_000;
 const PAUSE_MS = 20;
 /** application_name of graphile-worker's sessions. */
 const WORKER = 'bench-worker';
@@ -155,7 +157,7 @@ export async function measureFleet(database: TestDatabase, agents: number, claim
     cpu: cpuSecondsOf(pid),
     statements: await transactions(database),
   });
-  await pause(2000);
+  await pause(SETTLE_MS);
   const first = await look();
   await pause(IDLE_SECONDS * 1000);
   const last = await look();

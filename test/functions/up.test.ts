@@ -66,6 +66,8 @@ test('up prints one line of JSON, everything in it works, and a restart keeps da
   await agent.close();
   const admin = connect(first.ready.databaseUrl, { max: 1 });
   assert.equal((await admin.sql`select count(*)::int as n from hosts`)[0]?.['n'], 1);
+  const made = await admin.sql`select actor from audit where action = 'createHost' and target = ${`host:${hostId}`}`;
+  assert.deepEqual([...made], [{ actor: 'refloat up' }]);
   await admin.close();
   const config = { name: 'kept', project: 'p', hostId, image: 'i' };
   assert.equal(

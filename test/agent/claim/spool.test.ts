@@ -1,6 +1,15 @@
 /** What waits for Postgres survives crashes: order, numbering, torn lines. */
 import assert from 'node:assert/strict';
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, truncateSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
@@ -63,6 +72,19 @@ test('a torn last line is dropped and its number is used again; every length of 
   const again = Spool.open(stateDir, intentId);
   again.emit('step', { step: 'other' }, now);
   assert.deepEqual(numbers(reopened(again)), [1, 2]);
+});
+
+test('a spool that is opened again is written anew, since what is read may never have reached the disk', () => {
+  let spool = Spool.open(stateDir, intentId);
+  spool.hold(1, 0);
+  spool.emit('step', { step: 'a' }, now);
+  const before = statSync(spool.path).ino;
+  writeFileSync(`${spool.path}.new`, 'what a crash left of an earlier try');
+  spool = reopened(spool);
+  assert.notEqual(statSync(spool.path).ino, before);
+  assert.equal(existsSync(`${spool.path}.new`), false);
+  spool.emit('step', { step: 'b' }, now);
+  assert.deepEqual(numbers(reopened(spool)), [1, 2], 'what comes later goes to the file that has the name');
 });
 
 test('a line that the disk spoiled does not keep the others from being delivered', () => {
