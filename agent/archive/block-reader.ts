@@ -24,8 +24,8 @@ import { NativeCompressor, nativeZstd } from './zstd-native.ts';
  * they are in memory, to ask the kernel costs as much as to read them.
  */
 const FILES_AHEAD = 32;
-/** Small files in memory take a tenth of it. */
-const COLD_MS = 0.2;
+/** Small files in memory take a tenth of it. One alone says little: the thread may have had to wait for a processor. */
+const COLD_MS = 0.1;
 
 type Filled = Pick<ReaderResult, 'done' | 'used' | 'marks' | 'counts'>;
 
@@ -64,18 +64,21 @@ export class BlockReader {
     let used = 0;
     let done = 0;
     let aheadUntil = 0;
+    let wasSlow = false;
     let before = performance.now();
     for (const entry of entries) {
       const ahead = done < aheadUntil;
-      for (const next of entries.slice(open.length, ahead ? done + FILES_AHEAD : done + 1))
-        open.push(this.#entries.open(next, ahead));
+      for (const last = Math.min(entries.length, ahead ? done + FILES_AHEAD : done + 1); open.length < last; )
+        open.push(this.#entries.open(entries[open.length] ?? entry, ahead));
       const end = this.#entries.put(entry, open[done] ?? -1, this.#block, used);
       if (end === NO_ROOM && used > 0) break;
       if (end === NO_ROOM || end === NOT_QUICK) marks.push([done, used]);
       else used = end;
       done += 1;
       const now = performance.now();
-      if (now - before > COLD_MS) aheadUntil = done + 2 * FILES_AHEAD;
+      const isSlow = now - before > COLD_MS;
+      if (isSlow && wasSlow) aheadUntil = done + 2 * FILES_AHEAD;
+      wasSlow = isSlow;
       before = now;
     }
     for (const fd of open.slice(done + 1)) if (fd >= 0) close(fd);

@@ -9,7 +9,7 @@ import { closeSync, openSync, write } from 'node:fs';
 import { promisify } from 'node:util';
 import { syncDescriptor } from '../fs/durable.ts';
 import { type Frame, FrameCompressor } from './frame-compressor.ts';
-import { O } from './syscalls.ts';
+import { O, writeBackAside } from './syscalls.ts';
 
 const writeAsync = promisify(write);
 
@@ -17,6 +17,8 @@ const writeAsync = promisify(write);
 const BLOCK_BYTES = 2 * 1024 * 1024;
 const MAX_IN_FLIGHT = 3;
 const MIN_RATIO = 150;
+/** After so many the disk is told to begin, so that the sync at the end has little left to wait for. */
+const WRITE_BACK_BYTES = 16 * 1024 * 1024;
 
 export class FrameSink {
   readonly #fd: number;
@@ -30,6 +32,8 @@ export class FrameSink {
   #block: Buffer = Buffer.allocUnsafeSlow(BLOCK_BYTES);
   #used = 0;
   #bytes = 0;
+  #toldBytes = 0;
+  #writeBack: Promise<void> = Promise.resolve();
 
   /** @param path an empty file that the agent made */
   constructor(path: string) {
@@ -103,6 +107,7 @@ export class FrameSink {
   async finish(): Promise<{ sha256: string; archiveBytes: number }> {
     await this.flush();
     await this.#written;
+    await this.#writeBack;
     this.#compressor.close();
     syncDescriptor(this.#fd, this.#path);
     closeSync(this.#fd);
@@ -112,6 +117,7 @@ export class FrameSink {
   /** Waits for what is under way, so that nothing writes to a descriptor that someone else got. */
   async abort(): Promise<void> {
     await Promise.allSettled([...this.#inFlight, this.#written]);
+    await this.#writeBack;
     this.#compressor.close();
     closeSync(this.#fd);
   }
@@ -122,6 +128,11 @@ export class FrameSink {
     for (let at = 0; at < bytes.length; )
       at += (await writeAsync(this.#fd, bytes, at, bytes.length - at, null)).bytesWritten;
     this.#bytes += bytes.length;
+    if (this.#bytes - this.#toldBytes < WRITE_BACK_BYTES) return;
+    const offset = this.#toldBytes;
+    const bytesToWrite = this.#bytes - offset;
+    this.#writeBack = this.#writeBack.then(() => writeBackAside(this.#fd, offset, bytesToWrite));
+    this.#toldBytes = this.#bytes;
   }
 }
 

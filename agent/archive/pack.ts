@@ -23,7 +23,7 @@ import type { ArchiveSummary, Progress } from './types.ts';
 
 const ENTRIES_BEFORE_THREADS = 64;
 /** Batches that are under way. */
-const MAX_AHEAD = 6;
+const MAX_AHEAD = 8;
 /** Of tar, that a batch should make: sizes are known only once it is read, so that some batches make more. */
 const BATCH_BYTES = 2 * 1024 * 1024;
 const MIN_BATCH = 16;

@@ -80,6 +80,7 @@ const c = {
   lseek: bind<[number, number, number]>('int64_t lseek(int, int64_t, int)'),
   ftruncate: bind<[number, number]>('int ftruncate(int, int64_t)'),
   syncfs: bind<[number]>('int syncfs(int)'),
+  sync_file_range: bind<[number, number, number, number]>('int sync_file_range(int, int64_t, int64_t, uint32_t)'),
   readlinkat: bind<[number, Buffer, Buffer, number]>('int64_t readlinkat(int, const void*, void*, size_t)'),
   statx: bind<[number, Buffer, number, number, Buffer]>('int statx(int, const void*, int, uint32_t, void*)'),
   write: bind<[number, Uint8Array, number]>('int64_t write(int, const void*, size_t)'),
@@ -160,6 +161,16 @@ export async function syncfsAside(fd: number): Promise<void> {
   });
   // The number of the error stays with the thread that had it.
   if (result !== 0) throw new SystemCallError('syncfs', constants.errno.EIO);
+}
+
+const SYNC_FILE_RANGE_WRITE = 2;
+/**
+ * Has the disk begin to write that part of a file, on the thread pool. Only advice: whether the bytes have reached the disk is what a
+ * later fsync tells.
+ */
+export async function writeBackAside(fd: number, offset: number, bytes: number): Promise<void> {
+  const { async } = c.sync_file_range as unknown as { async(...args: unknown[]): void };
+  await new Promise<void>((resolve) => async(fd, offset, bytes, SYNC_FILE_RANGE_WRITE, () => resolve()));
 }
 
 const FICLONE = 0x40049409;
