@@ -40,6 +40,12 @@ export interface ClaimLoopOptions {
   readonly parallel?: number;
 }
 
+interface Running {
+  readonly leaseEpoch: number;
+  work: Promise<void>;
+  control: HeldControl | null;
+}
+
 export class ClaimLoop {
   readonly #options: ClaimLoopOptions;
   readonly #log: Logger;
@@ -48,7 +54,7 @@ export class ClaimLoop {
   readonly #draining = new AbortController();
   /** On the clock of `performance.now()`: until then a claim may have been made that this agent has not heard of. */
   #mayHaveClaimedUntil = 0;
-  readonly #running = new Map<string, { work: Promise<void>; control: HeldControl | null }>();
+  readonly #running = new Map<string, Running>();
 
   constructor(options: ClaimLoopOptions) {
     this.#options = options;
@@ -141,7 +147,10 @@ export class ClaimLoop {
   }
 
   #start(row: ClaimedRow): void {
-    const entry: { work: Promise<void>; control: HeldControl | null } = { work: Promise.resolve(), control: null };
+    // Postgres crashed and forgot the claim, and has given it to this agent again: the work goes on under it.
+    if (this.#running.get(row.id)?.leaseEpoch === row.leaseEpoch) return;
+    const { leaseEpoch } = row;
+    const entry: Running = { leaseEpoch, work: Promise.resolve(), control: null };
     this.#running.set(row.id, entry);
     entry.work = workOn({ ...this.#options, row, onControl: (control) => this.#controlled(entry, control) })
       .catch((thrown: unknown) => {
@@ -151,7 +160,7 @@ export class ClaimLoop {
         );
       })
       .finally(() => {
-        this.#running.delete(row.id);
+        if (this.#running.get(row.id) === entry) this.#running.delete(row.id);
         this.#inventoryBell.ring();
         this.#bell.ring();
       });

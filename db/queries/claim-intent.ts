@@ -71,6 +71,7 @@ const CLAIM = written(`
     select c.id from intents c
     where c.host_id = ? and c.state = 'pending'
       and exists (select from hosts h where h.id = ? and h.agent_instance = ? and h.revoked_at is null)
+      and (select set_config('synchronous_commit', 'off', true)) = 'off'
       and not exists (select from intents u where u.workload_id = c.workload_id and u.state in ('claimed', 'running'))
     order by c.created_at, c.id
     limit 1
@@ -90,6 +91,9 @@ const CLAIM = written(`
  * `skip locked` lets several claimers work side by side without waiting and without taking one intent twice. An intent of
  * a workload that has one under way waits. `instance` must be the agent that holds the host: an agent that another one
  * replaced claims nothing.
+ *
+ * Postgres does not wait for its disk: who has claimed says next that it begins, and that waits for both. A crash of Postgres in between
+ * leaves the intent pending, as a failover may; nobody but this agent could take it.
  */
 export async function claimIntent(sql: AgentSql, hostId: string, instance: string): Promise<ClaimedRow | null> {
   const rows = await sql<ClaimedRow[]>(CLAIM, hostId, hostId, instance);

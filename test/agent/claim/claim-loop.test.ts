@@ -177,6 +177,26 @@ describe('working', () => {
     );
     await agent.drain();
   });
+
+  test('an intent that Postgres forgot while it ran goes on, and is not begun beside itself', async () => {
+    const { host, place } = await freshHost();
+    const agent = await startAgent(place.env);
+    const workload = await hostWorkload(docker, host, place, heldHook);
+    const id = await host.addIntent('capture', workload.id);
+    await waiting(workload);
+    // Postgres crashed before the claim was on its disk.
+    await database.sql.begin(async (sql) => {
+      await sql`delete from intent_events where host_id = ${host.id}`;
+      await sql`delete from intents where id = ${id}`;
+      await sql`insert into intents (id, kind, workload_id, host_id, requested_by) values (${id}, 'capture', ${workload.id}, ${host.id}, 'test')`;
+    });
+    await host.until(id, ({ state }) => state === 'claimed');
+    go(workload);
+    const row = await host.ended(id);
+    assert.equal(row.state, 'succeeded', JSON.stringify(row.error));
+    assert.equal(agent.stderr().split('"msg":"begins"').length - 1, 1);
+    await agent.drain();
+  });
 });
 
 describe('ending', () => {

@@ -132,6 +132,13 @@ describe('claim', () => {
     assert.equal((await claimIntent(sql, host.id, instance))?.workloadId, workloadId);
   });
 
+  test('only the claim does not wait for the disk of Postgres; what comes next does', async () => {
+    await host.addIntent('capture', await host.addWorkload());
+    assert.ok((await claimIntent(sql, host.id, instance)) !== null);
+    const [row] = await sql`select current_setting('synchronous_commit') as waits`;
+    assert.equal(row?.['waits'], 'on');
+  });
+
   test('the claim brings the configuration, the snapshot, and what an undo takes back', async () => {
     const restore = await claimed('restore');
     const pre = record(restore, { kind: 'pre-restore', protectedUntil: '2030-01-01T00:00:00.000Z' });
