@@ -134,9 +134,15 @@ describe('claim', () => {
 
   test('only the claim does not wait for the disk of Postgres; what comes next does', async () => {
     await host.addIntent('capture', await host.addWorkload());
-    assert.ok((await claimIntent(sql, host.id, instance)) !== null);
-    const [row] = await sql`select current_setting('synchronous_commit') as waits`;
-    assert.equal(row?.['waits'], 'on');
+    const session = await sql.reserve();
+    try {
+      await session`set synchronous_commit = on`;
+      assert.ok((await claimIntent(session, host.id, instance)) !== null);
+      const [row] = await session`select current_setting('synchronous_commit') as waits`;
+      assert.equal(row?.['waits'], 'on');
+    } finally {
+      session.release();
+    }
   });
 
   test('the claim brings the configuration, the snapshot, and what an undo takes back', async () => {
