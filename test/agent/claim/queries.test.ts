@@ -134,14 +134,14 @@ describe('claim', () => {
 
   test('only the claim does not wait for the disk of Postgres; what comes next does', async () => {
     await host.addIntent('capture', await host.addWorkload());
-    const session = await sql.reserve();
+    const { sql: session } = connect(host.url, { max: 1 });
     try {
       await session`set synchronous_commit = on`;
       assert.ok((await claimIntent(session, host.id, instance)) !== null);
       const [row] = await session`select current_setting('synchronous_commit') as waits`;
       assert.equal(row?.['waits'], 'on');
     } finally {
-      session.release();
+      await session.end();
     }
   });
 
