@@ -41,7 +41,7 @@ const base = mkdtempSync(join(tmpdir(), 'refloat-pack-'));
 after(() => rmSync(base, { recursive: true, force: true }));
 const MIB = 1024 * 1024;
 
-/** Small files in many batches, in each batch something that takes more than one look, and at the end more than a batch can hold. */
+/** Small files in many batches, in each batch something that takes more than one look, and in the middle more than one can hold. */
 function mixedTree(root: string): void {
   mkdirSync(root);
   for (let directory = 0; directory < 12; directory += 1) {
@@ -58,9 +58,8 @@ function mixedTree(root: string): void {
     execFileSync('mkfifo', [join(at, 'pipe')]);
     mkdirSync(join(at, 'f5'.padEnd(120, 'x')));
   }
-  mkdirSync(join(root, 'x'));
-  for (let file = 0; file < 60; file += 1) writeFileSync(join(root, 'x', `f${file}`), randomBytes(500_000));
-  mkdirSync(join(root, 'y'));
+  mkdirSync(join(root, 'd3-half'));
+  for (let file = 0; file < 60; file += 1) writeFileSync(join(root, 'd3-half', `f${file}`), randomBytes(500_000));
 }
 
 /** Members as GNU tar lists them, a name that is quoted as it is. */
@@ -99,7 +98,7 @@ test('members come in byte order, a directory before what is in it, whoever has 
     skipped.map(({ reason }) => reason),
     Array.from({ length: 12 }, () => 'fifo'),
   );
-  assert.deepEqual([counts.hardLinks, counts.symlinks, counts.sparseFiles, counts.directories], [24, 24, 12, 27]);
+  assert.deepEqual([counts.hardLinks, counts.symlinks, counts.sparseFiles, counts.directories], [24, 24, 12, 26]);
   const expected = { sha256, archiveBytes, counts };
   await archiver.extract({ archive, destination: join(base, 'mixed-out'), policy: 'faithful', expected });
   const original = snapshotTree(root);
