@@ -11,6 +11,7 @@ import { intentMark, parseSetAside } from './deploy/set-aside.ts';
 import type { AgentDeps } from './deps.ts';
 import { removeTree } from './fs/remove-tree.ts';
 import { isBeingImported } from './import/import-snapshot.ts';
+import { finishAdoptions } from './restore/hold.ts';
 import { isUnfinished, readJournals } from './restore/journal-dir.ts';
 import { type Recovered, recover } from './restore/recovery.ts';
 import { removeLeftovers, snapshotStore } from './snapshots/store.ts';
@@ -32,6 +33,7 @@ export async function recoverHost(deps: AgentDeps): Promise<RecoveredHost> {
   try {
     const intents = await recover(deps, (intentId) => new SpooledControl(spoolOf(intentId), deps.now));
     for (const recovered of intents) spoolOutcome(spoolOf(recovered.intentId), recovered);
+    finishAdoptions(deps);
     const repaired = await repairDeploys(deps);
     await removeReplaced(deps);
     const store = snapshotStore(deps.config.stateDir);

@@ -61,8 +61,28 @@ export function markReleased(deps: AgentDeps, intentId: string, why: Released, b
   }
 }
 
+/** Says of undone intents what a disk that failed at the end of the undo kept from being said: that their trees are the undo's now. */
+export function finishAdoptions(deps: AgentDeps): void {
+  const journals = readJournals(deps.config.stateDir);
+  for (const { intentId, state } of journals) {
+    const preflight = state?.facts.get('preflight') as { adoptedFrom?: string | null } | undefined;
+    const undone = journals.find((entry) => entry.intentId === preflight?.adoptedFrom);
+    if (state?.outcome?.state !== 'succeeded' || undone?.state == null || heldTrees(undone.state).length === 0)
+      continue;
+    try {
+      markReleased(deps, undone.intentId, 'adopted', intentId);
+    } catch (thrown) {
+      deps.log.error(
+        { intentId: undone.intentId, error: toRefloatError(thrown).toJSON() },
+        'its trees are still named twice',
+      );
+    }
+  }
+}
+
 /** Ends the undo windows that are over, under the workload's lock, and forgets journals that nobody needs any more. */
 export async function releaseExpired(deps: AgentDeps): Promise<void> {
+  finishAdoptions(deps);
   for (const { intentId, state } of readJournals(deps.config.stateDir)) {
     if (state === null || isUnfinished(state)) continue;
     if (heldTrees(state).length > 0) {
