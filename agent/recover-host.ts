@@ -4,7 +4,7 @@
  */
 import { type RefloatError, toRefloatError } from '../db/errors.ts';
 import type { Outcome } from '../db/results.ts';
-import { Spool } from './claim/spool.ts';
+import { listSpools, Spool } from './claim/spool.ts';
 import { SpooledControl } from './claim/spooled-control.ts';
 import { findDeploysToRepair, removeAsides, repairDeploy } from './deploy/repair-deploy.ts';
 import { intentMark, parseSetAside } from './deploy/set-aside.ts';
@@ -12,7 +12,9 @@ import type { AgentDeps } from './deps.ts';
 import { removeTree } from './fs/remove-tree.ts';
 import { isBeingImported } from './import/import-snapshot.ts';
 import { finishAdoptions } from './restore/hold.ts';
-import { isUnfinished, readJournals } from './restore/journal-dir.ts';
+import { Journal } from './restore/journal.ts';
+import { isUnfinished, journalPath, readJournal, readJournals } from './restore/journal-dir.ts';
+import { reduceJournal } from './restore/journal-state.ts';
 import { type Recovered, recover } from './restore/recovery.ts';
 import { removeLeftovers, snapshotStore } from './snapshots/store.ts';
 
@@ -33,6 +35,7 @@ export async function recoverHost(deps: AgentDeps): Promise<RecoveredHost> {
   try {
     const intents = await recover(deps, (intentId) => new SpooledControl(spoolOf(intentId), deps.now));
     for (const recovered of intents) spoolOutcome(spoolOf(recovered.intentId), recovered);
+    correctStuck(deps, spoolOf);
     finishAdoptions(deps);
     const repaired = await repairDeploys(deps);
     await removeReplaced(deps);
@@ -76,6 +79,23 @@ function spoolOutcome(spool: Spool, { outcome, error }: Recovered): void {
   // A host that stays stuck says so once, not at every start.
   if (reported === null || (reported.state === 'stuck' && spool.outcome?.state === 'stuck')) return;
   spool.append({ type: 'finish', outcome: reported });
+}
+
+/**
+ * An agent whose disk failed says `stuck`, since it does not know whether its last record is there. If it is, and says how the intent
+ * ended, that is what became of it.
+ */
+function correctStuck(deps: AgentDeps, spoolOf: (intentId: string) => Spool): void {
+  const { stateDir } = deps.config;
+  for (const intentId of listSpools(stateDir)) {
+    const { state } = readJournal(stateDir, intentId);
+    if (state === null || isUnfinished(state) || spoolOf(intentId).outcome?.state !== 'stuck') continue;
+    // Written anew first: it may be in the page cache alone.
+    const journal = Journal.open(journalPath(stateDir, intentId), intentId, deps.now);
+    journal.close();
+    const outcome = reduceJournal(journal.records)?.outcome;
+    if (outcome != null) spoolOf(intentId).append({ type: 'finish', outcome });
+  }
 }
 
 async function repairDeploys(deps: AgentDeps): Promise<RecoveredHost['repaired']> {

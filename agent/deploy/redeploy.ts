@@ -167,7 +167,8 @@ export async function finishRedeploy(deps: RedeployDeps, lock: WorkloadLock, inp
   const { engine } = deps;
   await allToTheEnd(
     input.before.map(async (old) => {
-      const now = await about(old, engine.inspect(old.id));
+      // One answer that it is gone is not believed: it would be left behind.
+      const now = (await about(old, engine.inspect(old.id))) ?? (await about(old, engine.inspect(old.id)));
       // Only what stands aside for this intent: containers that were started as they are keep their names.
       if (now === null || now.name !== setAsideName('restore', input.workload.id, input.intentId, old)) return;
       await disableRestarts(engine, [old]);
