@@ -62,8 +62,7 @@ export function markReleased(deps: AgentDeps, intentId: string, why: Released, b
 }
 
 /** Says of undone intents what a disk that failed at the end of the undo kept from being said: that their trees are the undo's now. */
-export function finishAdoptions(deps: AgentDeps): void {
-  const journals = readJournals(deps.config.stateDir);
+export function finishAdoptions(deps: AgentDeps, journals = readJournals(deps.config.stateDir)): void {
   for (const { intentId, state } of journals) {
     const preflight = state?.facts.get('preflight') as { adoptedFrom?: string | null } | undefined;
     const undone = journals.find((entry) => entry.intentId === preflight?.adoptedFrom);
@@ -82,8 +81,9 @@ export function finishAdoptions(deps: AgentDeps): void {
 
 /** Ends the undo windows that are over, under the workload's lock, and forgets journals that nobody needs any more. */
 export async function releaseExpired(deps: AgentDeps): Promise<void> {
-  finishAdoptions(deps);
-  for (const { intentId, state } of readJournals(deps.config.stateDir)) {
+  const journals = readJournals(deps.config.stateDir);
+  finishAdoptions(deps, journals);
+  for (const { intentId, state } of journals) {
     if (state === null || isUnfinished(state)) continue;
     if (heldTrees(state).length > 0) {
       if (!isExpired(deps, state)) continue;

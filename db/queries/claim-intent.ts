@@ -49,7 +49,7 @@ const bounded = (column: string) => `case when octet_length(${column}::text) <= 
  * The select behind `with … claimed`: the claimed intents with workload, snapshot, and what an undo takes back. The snapshots are
  * looked up one by one, by their keys: as joins they are scanned for the host's, while the table is small or not analyzed yet.
  */
-export const CLAIMED_ROWS = `
+const CLAIMED_ROWS = `
   select c.id, c.kind, c.state, c.lease_epoch::float8 as "leaseEpoch", c.attempts, ${bounded('c.params')} as params, c.requested_by as "requestedBy",
     coalesce(c.not_after < now(), false) as expired, c.cancel_requested_at is not null as "cancelRequested",
     c.workload_id as "workloadId", w.version as "workloadVersion", ${bounded('w.config')} as config, c.snapshot_id as "snapshotId", c.undo_of as "undoOf",
@@ -65,6 +65,21 @@ export const CLAIMED_ROWS = `
   from claimed c
   join workloads w on w.id = c.workload_id
   order by c.created_at, c.id`;
+
+/**
+ * Takes intents anew that this host has claimed before, under a new epoch; the values are host, those of `which`, host, instance.
+ * @param which condition on `i`
+ */
+export const takenAnew = (which: string): TemplateStringsArray =>
+  written(`
+  with claimed as (
+    update intents i
+    set lease_epoch = i.lease_epoch + 1, lease_until = now() + make_interval(secs => ${LEASE_SECONDS}), attempts = i.attempts + 1
+    where i.host_id = ? and ${which}
+      and exists (select from hosts h where h.id = ? and h.agent_instance = ? and h.revoked_at is null)
+    returning i.*
+  )
+  ${CLAIMED_ROWS}`);
 
 const CLAIM = written(`
   with next as materialized (
