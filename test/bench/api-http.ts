@@ -133,48 +133,37 @@ async function read(target: Target, seconds: number): Promise<Figures> {
 }
 
 async function readWithOthers(target: Target, seconds: number): Promise<Figures> {
-  const { url, tokens } = target;
   const path = `${workloadOf(target)}?permit`;
-  let next = 0;
-  const instance = autocannon({
-    url,
-    connections: CONNECTIONS,
-    duration: seconds,
-    requests: [
-      {
-        setupRequest: (request) => ({
-          ...request,
-          path,
-          headers: { authorization: `Bearer ${tokens[next++ % tokens.length]}` },
-        }),
-      },
-    ],
-  });
-  return figures(await instance, 200);
+  return each(target, seconds, 200, (index) => ({
+    path,
+    headers: { authorization: `Bearer ${target.tokens[index % target.tokens.length]}` },
+  }));
 }
 
 /** As many calls as there are workloads, or as the time allows: each one starts an intent. */
-async function restore({ url, token, restores }: Target, seconds: number): Promise<Figures> {
+async function restore(target: Target, seconds: number): Promise<Figures> {
+  const { token, restores } = target;
+  return each(target, seconds, 202, (index) => {
+    const { path = '', name = '' } = restores[index % restores.length] ?? {};
+    return { method: 'POST', path, headers: { authorization: `Bearer ${token}`, 'x-confirm-restore': name } };
+  });
+}
+
+/** Requests of which no two need be the same. @param request what is particular to the one with this number */
+async function each(
+  { url }: Target,
+  seconds: number,
+  expected: 200 | 202,
+  request: (index: number) => autocannon.Request,
+): Promise<Figures> {
   let next = 0;
   const instance = autocannon({
     url,
     connections: CONNECTIONS,
     duration: seconds,
-    requests: [
-      {
-        setupRequest: (request) => {
-          const target = restores[next++ % restores.length];
-          return {
-            ...request,
-            method: 'POST',
-            path: target?.path ?? '',
-            headers: { authorization: `Bearer ${token}`, 'x-confirm-restore': target?.name ?? '' },
-          };
-        },
-      },
-    ],
+    requests: [{ setupRequest: (usual) => ({ ...usual, ...request(next++) }) }],
   });
-  return figures(await instance, 202);
+  return figures(await instance, expected);
 }
 
 function figures(result: autocannon.Result, expected: 200 | 202): Figures {
