@@ -134,15 +134,31 @@ export async function runCut(agent: Agent, host: Host, cuts: readonly number[]):
   const { field } = host;
   field.reset();
   let told: Told | null = null;
-  for (const [index, n] of cuts.entries()) told = await until(agent, n, host, index === 0 ? intentOf(field) : null);
+  const early: string[] = [];
+  for (const [index, n] of cuts.entries()) {
+    told = await until(agent, n, host, index === 0 ? intentOf(field) : null, (said) => {
+      // What came to its end by itself leaves nothing for recovery to put right.
+      const { violations } = judge(field, { told: said, isFaultless: true, booted: index > 0 });
+      early.push(...violations.map((violation) => `before any recovery: ${violation}`));
+    });
+  }
   agent.arm(0, () => undefined);
   const recovered = await agent.inProcess(field.environment, null);
   const { violations, ended } = judge(field, { told: told ?? recovered, isFaultless: true, booted: true });
-  return { count: 1, violations, ended };
+  return { count: 1, violations: [...early, ...violations], ended };
 }
 
-/** Works until everything ends before the n-th change, or, if there are fewer, right behind the end. */
-async function until(agent: Agent, n: number, host: Host, intent: ClaimedIntent | null): Promise<Told | null> {
+/**
+ * Works until everything ends before the n-th change, or, if there are fewer, right behind the end.
+ * @param atItsEnd called in that case, before the power goes
+ */
+async function until(
+  agent: Agent,
+  n: number,
+  host: Host,
+  intent: ClaimedIntent | null,
+  atItsEnd: (told: Told) => void = () => undefined,
+): Promise<Told | null> {
   const { field, disk } = host;
   let isOver = false;
   agent.arm(
@@ -161,6 +177,7 @@ async function until(agent: Agent, n: number, host: Host, intent: ClaimedIntent 
     return null;
   });
   agent.arm(0, () => undefined);
+  if (!isOver && told !== null) atItsEnd(told);
   if (disk !== null) {
     if (!isOver) disk.shutDown();
     field.unmountVolume();

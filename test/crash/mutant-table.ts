@@ -162,6 +162,13 @@ export const MUTANTS: readonly Mutant[] = [
     'agent/recover-host.ts',
     'await removeUnknownSnapshots(deps);',
   ),
+  error(
+    'recovery: what an undo took over stays named twice',
+    'undo',
+    'agent/recover-host.ts',
+    'finishAdoptions(deps);',
+  ),
+  error('recovery: a wrong "stuck" stays', 'one', 'agent/recover-host.ts', 'correctStuck(deps, spoolOf);'),
   // Containers.
   cut('quiesce: restart policies stay', 'undo', `${STEPS}/quiesce.ts`, 'await disableRestarts(deps.engine, all);'),
   cut(
