@@ -34,15 +34,22 @@ const UNAVAILABLE = new Set([
   '57014',
   '40P01',
   '40001',
+  // read_only_sql_transaction (a standby, or a managed server whose disk is full), a prepared statement that a failover has forgotten
+  '25006',
+  '26000',
 ]);
 
+/** Connection exceptions, insufficient resources (a full disk, no memory), errors of its system (I/O), and of itself. */
+const UNAVAILABLE_CLASSES = new Set(['08', '53', '58', 'XX']);
+
+const SQL_STATE = /^[0-9A-Z]{5}$/;
 const DRIVER_CODE = /^CONNECT(ION_(CLOSED|ENDED|DESTROYED)|_TIMEOUT)$/;
 
 export interface DatabaseErrorFacts {
   /** SQLSTATE, or the driver's code. */
   readonly code: string;
   readonly constraint: string | undefined;
-  /** The database cannot be reached, or refuses connections: the same statement may succeed later. */
+  /** The database cannot be reached, or can do nothing now: the same statement may succeed later. */
   readonly unavailable: boolean;
   /** Safe to show. */
   readonly message: string;
@@ -63,7 +70,7 @@ export function databaseErrorFacts(thrown: unknown): DatabaseErrorFacts | undefi
     ) {
       const constraint =
         'constraint_name' in error && typeof error.constraint_name === 'string' ? error.constraint_name : undefined;
-      const unavailable = UNAVAILABLE.has(code) || code.startsWith('08');
+      const unavailable = UNAVAILABLE.has(code) || (SQL_STATE.test(code) && UNAVAILABLE_CLASSES.has(code.slice(0, 2)));
       return {
         code,
         constraint,

@@ -11,6 +11,7 @@ import type { RefloatError } from '../../db/errors.ts';
 import type { Holder } from '../../db/queries/agent-statement.ts';
 import { appendEvents } from '../../db/queries/append-events.ts';
 import { finishIntent } from '../../db/queries/finish-intent.ts';
+import { isStillOurs } from '../../db/queries/is-still-ours.ts';
 import { markSnapshotDeleted } from '../../db/queries/mark-snapshot-deleted.ts';
 import { registerSnapshot, registerSnapshotVolumes } from '../../db/queries/register-snapshot.ts';
 import { makeDirectoriesDurably } from '../fs/durable.ts';
@@ -139,6 +140,7 @@ export class Delivery {
       crashPoint(`deliver-after:${items[0]?.item.type}`);
       // The intent may have been taken under a new epoch (by this agent) while the statement was under way.
       if (!held && spool.leaseEpoch !== holder.leaseEpoch) return 'away';
+      if (!held && (await this.#options.database.attempt((sql) => isStillOurs(sql, holder)))) return 'away';
       if (!held)
         log.error(
           { intentId: spool.intentId, leaseEpoch: holder.leaseEpoch },

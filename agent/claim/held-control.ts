@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import { RefloatError } from '../../db/errors.ts';
 import type { Holder } from '../../db/queries/agent-statement.ts';
+import { isStillOurs } from '../../db/queries/is-still-ours.ts';
 import { type CommitAnswer, markCommitted } from '../../db/queries/mark-committed.ts';
 import { renewLease } from '../../db/queries/renew-lease.ts';
 import { startIntent } from '../../db/queries/start-intent.ts';
@@ -15,8 +16,8 @@ import { SpooledControl } from './spooled-control.ts';
 /** The containers may be stopped while this is asked: a database that does not answer must not prolong the downtime. */
 const COMMIT_LIMIT_MS = 2000;
 const COMMIT_TRIES = 3;
-/** An answer that was given longer ago is asked for again; less than the margin of the lease that the answer promises. */
-const COMMIT_FRESH_MS = 5000;
+/** A database that was away longer ago than this is asked again. */
+const AWAY_FRESH_MS = 5000;
 
 export interface HeldControlOptions {
   readonly database: AgentDatabase;
@@ -31,7 +32,8 @@ export class HeldControl extends SpooledControl {
   readonly #abort: AbortController;
   readonly #lease: Lease;
   readonly #progress: ProgressReporter;
-  #asked: { readonly answer: Promise<CommitAnswer | 'away'>; answeredAt: number } | null = null;
+  /** Resolves to the moment, on the clock of `performance.now()`, at which Postgres was found away; null when it is there. */
+  #foundAway: Promise<number | null> | null = null;
 
   constructor(options: HeldControlOptions) {
     const abort = new AbortController();
@@ -96,23 +98,22 @@ export class HeldControl extends SpooledControl {
     this.#progress.progress(progress);
   }
 
+  /** Renews the lease, so that it has its margin, and learns whether Postgres is there at all; a cancel is accepted until `confirmCommit`. */
   override prepareCommit(): void {
-    const asked = { answer: this.#askToCommit(), answeredAt: Number.POSITIVE_INFINITY };
-    this.#asked = asked;
-    asked.answer.then(
-      () => {
-        asked.answeredAt = performance.now();
-      },
-      // Whoever confirms hears of it.
-      () => undefined,
-    );
+    const { database, holder } = this.#options;
+    this.#foundAway = database
+      .attempt((sql) => renewLease(sql, holder), COMMIT_LIMIT_MS)
+      .then(
+        () => null,
+        (thrown: unknown) => (asRefloatError(thrown).code === 'DATABASE_UNAVAILABLE' ? performance.now() : null),
+      );
   }
 
   override async confirmCommit(): Promise<void> {
-    let answer = await (this.#asked?.answer ?? this.#askToCommit());
-    if (this.#asked !== null && performance.now() - this.#asked.answeredAt > COMMIT_FRESH_MS)
-      answer = await this.#askToCommit();
-    this.#asked = null;
+    const awaySince = await this.#foundAway;
+    this.#foundAway = null;
+    const isAway = awaySince !== null && performance.now() - awaySince < AWAY_FRESH_MS;
+    const answer = isAway ? 'away' : await this.#askToCommit();
     switch (answer) {
       case 'committed':
         return;
@@ -142,8 +143,14 @@ export class HeldControl extends SpooledControl {
     for (let tries = 0; tries < COMMIT_TRIES && performance.now() < until; tries++) {
       try {
         answer = await database.attempt((sql) => markCommitted(sql, holder), until - performance.now());
-        if (answer !== 'lease_short') return answer;
-        await database.attempt((sql) => renewLease(sql, holder), until - performance.now());
+        if (answer === 'lease_short') {
+          await database.attempt((sql) => renewLease(sql, holder), until - performance.now());
+        } else if (answer === 'lost' && (await database.attempt((sql) => isStillOurs(sql, holder)))) {
+          // The claim is forgotten; if it is not made again by then, Postgres cannot say anything else than when it is away.
+          answer = 'away';
+        } else {
+          return answer;
+        }
       } catch (thrown) {
         // A pooled connection that broke meanwhile fails once; a database that is away fails every time.
         answer = 'away';

@@ -12,6 +12,7 @@ import { releaseForSpace } from '../restore/low-disk.ts';
 import { snapshotStore } from '../snapshots/store.ts';
 import { type AgentDatabase, asRefloatError } from './agent-database.ts';
 import { Bell } from './bell.ts';
+import { listSpools } from './spool.ts';
 
 const HOUSEKEEPING_MS = 30_000;
 
@@ -39,8 +40,10 @@ export async function keepHouse(options: HouseOptions, signal: AbortSignal): Pro
 
 /** From the journals, so that what was not told when the agent ended is told by the next one. */
 async function tellAll({ deps, database, hostId }: HouseOptions, told: Set<string>): Promise<void> {
+  // An event of this takes the number behind the last one that Postgres has: not before all others are there.
+  const waiting = new Set(listSpools(deps.config.stateDir));
   for (const { intentId, state } of readJournals(deps.config.stateDir)) {
-    if (state?.released !== 'low-disk' || told.has(intentId)) continue;
+    if (state?.released !== 'low-disk' || told.has(intentId) || waiting.has(intentId)) continue;
     await database.attempt((sql) => tellHoldEnded(sql, hostId, intentId, deps.now().toISOString()));
     told.add(intentId);
   }

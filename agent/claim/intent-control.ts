@@ -11,7 +11,7 @@ export interface IntentControl {
   emit(type: IntentEvent['type'], data: IntentEvent['data'], quietly?: boolean): void;
   /** The latest figure only; throttled, lost while Postgres is away. */
   progress(progress: Progress): void;
-  /** The commit point is near: what `confirmCommit` asks may be asked from now on, beside the last work before it. */
+  /** The commit point is near: what `confirmCommit` needs beforehand is seen to, beside the last work before it. Commits to nothing. */
   prepareCommit(): void;
   /**
    * Asked right before the commit point. Throws `CANCELLED`, `EXPIRED` (past `not_after`) or `LEASE_LOST` (another epoch).

@@ -1,11 +1,13 @@
 /**
  * Keeps the lease of one intent while it is worked on, and learns of a cancel.
  *
- * Guarantees: renewed every third of its length by the database's clock; a lease that another holder has is given up at once.
+ * Guarantees: renewed every third of its length by the database's clock; a lease that another holder has is given up at once. A claim
+ * that Postgres has forgotten is none: the claim loop makes it again.
  * Does not guarantee: anything while Postgres is away. Then the work goes on: a host's intent is never handed to another host.
  */
 import type { Logger } from 'pino';
 import { type Holder, LEASE_SECONDS } from '../../db/queries/agent-statement.ts';
+import { isStillOurs } from '../../db/queries/is-still-ours.ts';
 import { renewLease } from '../../db/queries/renew-lease.ts';
 import { type AgentDatabase, asRefloatError } from './agent-database.ts';
 import { Bell } from './bell.ts';
@@ -56,6 +58,7 @@ export class Lease {
     try {
       const renewed = await database.attempt((sql) => renewLease(sql, holder));
       if (this.#stop.signal.aborted) return false;
+      if (renewed === null && (await database.attempt((sql) => isStillOurs(sql, holder)))) return true;
       if (renewed === null) {
         log.error({ intentId: holder.intentId, leaseEpoch: holder.leaseEpoch }, 'the lease is lost');
         onLost();

@@ -6,6 +6,7 @@ import { finishIntent } from '../../db/queries/finish-intent.ts';
 import type { Outcome } from '../../db/results.ts';
 import { findDeploysToRepair } from '../deploy/repair-deploy.ts';
 import type { AgentDeps } from '../deps.ts';
+import { isNoSpace } from '../fs/durable.ts';
 import { requireAllowedKind } from '../intents/host-limits.ts';
 import { parseClaim } from '../intents/parse-claim.ts';
 import { failure, runIntent } from '../intents/run-intent.ts';
@@ -31,8 +32,13 @@ export interface WorkOptions {
 /** Returns when the outcome is spooled; its delivery goes on behind. */
 export async function workOn({ deps, database, delivery, hostId, row, onControl }: WorkOptions): Promise<void> {
   if (!isUuid(row.id)) return refuseUnnamed(database, hostId, row);
-  const spool = delivery.hold(row.id, row.leaseEpoch, row.lastSeq);
   const log = deps.log.child({ intentId: row.id, kind: row.kind });
+  let spool: Spool;
+  try {
+    spool = delivery.hold(row.id, row.leaseEpoch, row.lastSeq);
+  } catch (thrown) {
+    return refuseUnspooled(deps, database, hostId, row, thrown);
+  }
   if (await isSettled(deps, spool, row, hostId)) {
     log.info('already done on this host; its recorded outcome is delivered');
     return;
@@ -67,6 +73,31 @@ async function refuseUnnamed(database: AgentDatabase, hostId: string, row: Claim
   });
   const outcome: Outcome = { state: 'failed', result: null, error: error.toJSON() };
   await database.attempt((sql) => finishIntent(sql, { intentId: row.id, hostId, leaseEpoch: row.leaseEpoch }, outcome));
+}
+
+/** The state directory takes no file: what has not begun is ended right here, and what has waits until there is room. */
+async function refuseUnspooled(
+  deps: AgentDeps,
+  database: AgentDatabase,
+  hostId: string,
+  row: ClaimedRow,
+  cause: unknown,
+): Promise<void> {
+  const { state, damage } = readJournal(deps.config.stateDir, row.id);
+  if (state !== null || damage !== null || row.state !== 'claimed') throw cause;
+  const errno = (cause as NodeJS.ErrnoException).code;
+  const error = new RefloatError(
+    isNoSpace(cause) ? 'DISK_FULL' : 'FILE_SYSTEM_FAILED',
+    `the host cannot write to its state directory${errno === undefined ? '' : ` (${errno})`}`,
+    {
+      hint: `Nothing was begun. Make room below ${deps.config.stateDir}: bytes and inodes.`,
+      disposition: 'fail',
+      cause,
+    },
+  );
+  deps.log.error({ intentId: row.id, error: error.toJSON() }, 'refused, since nothing can be spooled');
+  const holder = { intentId: row.id, hostId, leaseEpoch: row.leaseEpoch };
+  await database.attempt((sql) => finishIntent(sql, holder, { state: 'failed', result: null, error: error.toJSON() }));
 }
 
 /** The intent ran to its end on this host, whatever Postgres remembers of it; the outcome is in the spool or in the journal. */

@@ -1,9 +1,10 @@
 /** The running agent against a real Postgres: waking up, working side by side, being cancelled, drained, killed and doubled. */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, test } from 'node:test';
 import { enrollHost } from '../../../db/queries/enroll-host.ts';
+import { requestCancel } from '../../../db/queries/request-cancel.ts';
 import { randomSecret, scramVerifier } from '../../../functions/auth/secrets.ts';
 import { type AgentPlace, agentCommand, agentPlace, startAgent } from '../../helpers/agent.ts';
 import { testEngine } from '../../helpers/engine.ts';
@@ -130,6 +131,67 @@ describe('working', () => {
     await agent.drain();
   });
 
+  /** A restore whose containers take their whole time-out to stop, as it stops them. */
+  async function restoreWhileStopping(agentHost: TestHost, place: AgentPlace, notAfter?: string) {
+    const workload = await hostWorkload(docker, agentHost, place, {
+      command: ['sh', '-c', 'trap "" TERM; while :; do sleep 0.05; done'],
+      stopTimeoutSeconds: 4,
+      capture: { freeze: 'live' },
+    });
+    const captured = await agentHost.ended(await agentHost.addIntent('capture', workload.id));
+    assert.equal(captured.state, 'succeeded', JSON.stringify(captured.error));
+    writeFileSync(join(workload.live, 'file'), 'changed');
+    const snapshotId = captured.result?.snapshotId ?? '';
+    const id = await agentHost.addIntent('restore', workload.id, {
+      snapshotId,
+      ...(notAfter === undefined ? {} : { notAfter }),
+    });
+    await agentHost.until(id, ({ step }) => step === 'quiesce');
+    return { id, workload };
+  }
+
+  async function assertAsBefore({ live, containers }: HostWorkload): Promise<void> {
+    assert.equal(readFileSync(join(live, 'file'), 'utf8'), 'changed');
+    for (const container of containers) assert.equal((await docker.engine.inspect(container))?.state, 'running');
+  }
+
+  test('a cancel while the containers stop is before the commit point: all is taken back', async () => {
+    const { host, place } = await freshHost();
+    const agent = await startAgent(place.env);
+    const { id, workload } = await restoreWhileStopping(host, place);
+    const accepted = await requestCancel(database.db, id);
+    assert.notEqual(accepted, null, 'nothing was exchanged yet');
+    const row = await host.ended(id);
+    assert.deepEqual([row.state, row.error?.code, row.committed], ['cancelled', 'CANCELLED', false]);
+    await assertAsBefore(workload);
+    await agent.drain();
+  });
+
+  test('a restore whose not_after passes while the containers stop does not commit', async () => {
+    const { host, place } = await freshHost();
+    const agent = await startAgent(place.env);
+    const { id, workload } = await restoreWhileStopping(host, place, new Date(Date.now() + 3_600_000).toISOString());
+    await database.sql`update intents set not_after = now() - interval '1 second' where id = ${id}`;
+    const row = await host.ended(id);
+    assert.deepEqual([row.state, row.error?.code, row.committed], ['rolled_back', 'EXPIRED', false]);
+    await assertAsBefore(workload);
+    await agent.drain();
+  });
+
+  test('what cannot be spooled is refused, and what comes when there is room again is done', async () => {
+    const { host, place } = await freshHost();
+    const agent = await startAgent(place.env);
+    const workload = await hostWorkload(docker, host, place, { capture: { freeze: 'live' } });
+    const spool = join(place.stateDir, 'spool');
+    if (existsSync(spool)) renameSync(spool, `${spool}.aside`);
+    writeFileSync(spool, 'in the way');
+    const refused = await host.ended(await host.addIntent('capture', workload.id));
+    assert.deepEqual([refused.state, refused.error?.code], ['failed', 'FILE_SYSTEM_FAILED']);
+    rmSync(spool);
+    assert.equal((await host.ended(await host.addIntent('capture', workload.id))).state, 'succeeded');
+    await agent.drain();
+  });
+
   test('what is past its not_after is refused before it begins', async () => {
     const { host, place } = await freshHost();
     const agent = await startAgent(place.env);
@@ -190,7 +252,6 @@ describe('working', () => {
       await sql`delete from intents where id = ${id}`;
       await sql`insert into intents (id, kind, workload_id, host_id, requested_by) values (${id}, 'capture', ${workload.id}, ${host.id}, 'test')`;
     });
-    await host.until(id, ({ state }) => state === 'claimed');
     go(workload);
     const row = await host.ended(id);
     assert.equal(row.state, 'succeeded', JSON.stringify(row.error));

@@ -76,6 +76,29 @@ test('the database restarts in the middle: the intent finishes without it and is
   await agent.drain();
 });
 
+test('the database takes no writes for a while: that is no refusal, and everything arrives when it does again', async () => {
+  const agent = await startAgent(place.env);
+  const role = new URL(host.url).username;
+  const readOnly = async (on: 'on' | 'off'): Promise<void> => {
+    await database.sql.unsafe(`alter role "${role}" set default_transaction_read_only = ${on}`);
+    await database.sql`select pg_terminate_backend(pid) from pg_stat_activity where usename = ${role}`;
+  };
+  const { id, go } = await beginCapture();
+  await readOnly('on');
+  go();
+  await waitFor(
+    () => agent.stderr(),
+    (text) => text.includes('"msg":"ends"'),
+  );
+  assert.match(agent.stderr(), /"state":"succeeded"/);
+  assert.equal((await host.intent(id)).state, 'running');
+  await readOnly('off');
+  const row = await host.ended(id);
+  await assertDelivered(row);
+  assert.notEqual(row.result, null);
+  await agent.drain();
+});
+
 test('the agent ends while the database is away: the next one delivers what it left', async () => {
   const agent = await startAgent(place.env);
   const { id, go } = await beginCapture();

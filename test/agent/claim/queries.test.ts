@@ -8,6 +8,7 @@ import { appendEvents } from '../../../db/queries/append-events.ts';
 import { type ClaimedRow, claimIntent } from '../../../db/queries/claim-intent.ts';
 import { finishIntent } from '../../../db/queries/finish-intent.ts';
 import { holdHost } from '../../../db/queries/hold-host.ts';
+import { isStillOurs } from '../../../db/queries/is-still-ours.ts';
 import { markCommitted } from '../../../db/queries/mark-committed.ts';
 import { markSnapshotDeleted } from '../../../db/queries/mark-snapshot-deleted.ts';
 import { ownHostId } from '../../../db/queries/own-host-id.ts';
@@ -223,6 +224,18 @@ describe('the epoch fences a stale holder out', () => {
     assert.equal((await host.intent(id)).committed, false);
     assert.equal(await markCommitted(sql, holder), 'committed');
     assert.equal((await host.intent(id)).committed, true);
+  });
+
+  test('a claim that Postgres has forgotten is still ours, until somebody else has the intent or it is over', async () => {
+    const { id, holder, stale } = await claimed();
+    assert.deepEqual([await isStillOurs(sql, holder), await isStillOurs(sql, stale)], [true, false]);
+    const forgotten = await host.addIntent('verify', await host.addWorkload());
+    assert.equal(await isStillOurs(sql, { ...holder, intentId: forgotten }), true, 'pending, with an older epoch');
+    assert.equal(await isStillOurs(sql, { ...holder, intentId: forgotten, leaseEpoch: 0 }), false);
+    await database.sql`delete from intents where id = ${forgotten}`;
+    await finishIntent(sql, holder, DONE);
+    assert.equal(await isStillOurs(sql, holder), false);
+    assert.equal((await host.intent(id)).state, DONE.state);
   });
 
   test('the outcome, which the holder may repeat', async () => {
