@@ -28,6 +28,8 @@ const POLL_MS = { notified: 15_000, alone: 2000 };
 const INVENTORY_EVERY_MS = 30_000;
 /** So long after a claim without an answer it may still come to its end in Postgres. */
 const LOST_CLAIM_MS = 120_000;
+/** Between two tries of an intent that ended without an outcome. */
+const PAUSE_AFTER_FAILURE_MS = 5000;
 
 export interface ClaimLoopOptions {
   readonly deps: AgentDeps;
@@ -65,6 +67,7 @@ export class ClaimLoop {
   notified(intentId: string): void {
     this.#running.get(intentId)?.control?.look();
     this.#bell.ring();
+    if (intentId === '') this.#inventoryBell.ring();
   }
 
   /** Claims nothing more; `run` returns when what runs has come to its end. */
@@ -153,11 +156,14 @@ export class ClaimLoop {
     const entry: Running = { leaseEpoch, work: Promise.resolve(), control: null };
     this.#running.set(row.id, entry);
     entry.work = workOn({ ...this.#options, row, onControl: (control) => this.#controlled(entry, control) })
-      .catch((thrown: unknown) => {
+      .catch(async (thrown: unknown) => {
         this.#log.error(
           { intentId: row.id, error: toRefloatError(thrown).toJSON() },
           'an intent ended without an outcome',
         );
+        // Nobody else may take it: it is taken up again, as a claim whose answer got lost.
+        this.#mayHaveClaimedUntil = performance.now() + LOST_CLAIM_MS;
+        await new Bell().wait(jittered(PAUSE_AFTER_FAILURE_MS), this.#draining.signal);
       })
       .finally(() => {
         if (this.#running.get(row.id) === entry) this.#running.delete(row.id);

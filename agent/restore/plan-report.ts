@@ -5,6 +5,7 @@
  * is bounded in time, runs at a low priority and says when it was not finished.
  * Does not guarantee: that a restore finds the same; it checks again.
  */
+import { type RefloatError, toRefloatError } from '../../db/errors.ts';
 import type { PlannedDowntime, PlannedImage, RestorePlan, TreeDifference } from '../../db/results.ts';
 import type { AgentDeps } from '../deps.ts';
 import { spaceRefusals } from '../fs/disk-space.ts';
@@ -31,7 +32,7 @@ export async function planRestore(deps: AgentDeps, intent: ClaimedIntent, signal
     warnings.push(
       `the snapshot was made on image ${image.captured?.id}, and the workload comes up on the one that it runs now, ${image.id}`,
     );
-  const differences = await compareAll(deps, refusals.length > 0 ? [] : checks.targets, warnings, signal);
+  const differences = await compareAll(deps, refusals.length > 0 ? [] : checks.targets, { warnings, refusals }, signal);
   return {
     ok: refusals.length === 0,
     refusals: refusals.map((refusal) => refusal.toJSON()),
@@ -76,7 +77,7 @@ async function plannedImage(
 async function compareAll(
   deps: AgentDeps,
   targets: readonly Target[],
-  warnings: string[],
+  { warnings, refusals }: { readonly warnings: string[]; readonly refusals: RefloatError[] },
   signal: AbortSignal,
 ): Promise<Map<string, TreeDifference>> {
   const until = performance.now() + COMPARE_MS;
@@ -98,8 +99,10 @@ async function compareAll(
       differences.set(volume, difference);
     } catch (thrown) {
       signal.throwIfAborted();
-      // What cannot be read now is refused while it is staged, before anything stops.
-      warnings.push(`volume "${volume}" could not be compared: ${thrown instanceof Error ? thrown.message : thrown}`);
+      const error = toRefloatError(thrown);
+      // An archive that is damaged would be refused while it is staged.
+      if (error.disposition === 'refuse') refusals.push(error);
+      else warnings.push(`volume "${volume}" could not be compared: ${error.message}`);
     }
   }
   return differences;

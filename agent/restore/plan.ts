@@ -20,7 +20,7 @@ import { readManifestOf } from '../snapshots/read-manifest.ts';
 import { snapshotStore } from '../snapshots/store.ts';
 import type { Target } from './facts.ts';
 import { heldTargets } from './hold.ts';
-import { readJournal } from './journal-dir.ts';
+import { assertNothingUnfinished, readJournal } from './journal-dir.ts';
 import { nestTargets, partlyRestoredRefusals, sameDirectoryRefusals } from './nesting.ts';
 
 export interface RestoreChecks {
@@ -47,6 +47,7 @@ export async function checkRestore(deps: AgentDeps, intent: ClaimedIntent): Prom
     }
   };
 
+  await collect(unfinished(deps, intent));
   const volumes: VolumeTarget[] = [];
   for (const volume of intent.workload.config.volumes) {
     const resolved = await collect(resolveVolume(deps, intent.workload.config, volume));
@@ -106,6 +107,10 @@ export async function measureSpace(deps: AgentDeps, targets: readonly Target[]):
     sizes.set(target.volume, { bytes: size?.allocatedBytes ?? 0, entries: size?.entries ?? 0 });
   }
   return { sizes, fileSystems: spaceByFileSystem(spaceNeeds(deps, targets, sizes), readMounts()) };
+}
+
+async function unfinished({ config }: AgentDeps, { id, workload }: ClaimedIntent): Promise<void> {
+  assertNothingUnfinished(config.stateDir, workload.id, id);
 }
 
 async function pickImageOrRefuse(

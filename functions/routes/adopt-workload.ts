@@ -6,6 +6,7 @@ import { findReportedContainers, listContainersOfHost } from '../../db/queries/f
 import { insertWorkload } from '../../db/queries/insert-workload.ts';
 import type { ContainerRow } from '../../db/queries/list-containers.ts';
 import { listWorkloads } from '../../db/queries/list-workloads.ts';
+import { ringHosts } from '../../db/queries/ring-hosts.ts';
 import { adoptedConfig } from '../adopted-config.ts';
 import { endpoint } from '../endpoint.ts';
 import { runOnce } from '../run-once.ts';
@@ -80,8 +81,9 @@ async function containersOf(
 ): Promise<ContainerRow[] | RefloatError> {
   const [found, ...others] = await findReportedContainers(db, nameOrId, hostId);
   if (found === undefined) {
+    await ringHosts(db, hostId);
     return new RefloatError('CONTAINER_NOT_FOUND', `no host has reported a container "${nameOrId}"`, {
-      hint: 'Agents report what is there every 30 seconds, unless REFLOAT_INVENTORY=own keeps it on the host.',
+      hint: 'Its host was asked to report anew: try again in a second. REFLOAT_INVENTORY=own keeps containers on the host.',
     });
   }
   if (others.length > 0) {

@@ -62,8 +62,10 @@ async function refusal(db: Queryable, intent: IntentRow, now: Date): Promise<Ref
     );
   }
   // The host decides again: it alone sees whether the previous tree is there.
-  const until = intent.result?.undoUntil;
-  const held = (intent.result?.held ?? []).length > 0 && (until === undefined || new Date(until) > now);
+  const { undoUntil, held: trees = [], preRestoreSnapshotId } = intent.result ?? {};
+  // Trees of which no snapshot could be made are held beyond their window.
+  const isOver = undoUntil !== undefined && preRestoreSnapshotId !== undefined && new Date(undoUntil) <= now;
+  const held = trees.length > 0 && !isOver;
   if (held || (await findPreRestoreSnapshot(db, intent.id)) !== null) return undefined;
   return notUndoable('the state before it is not kept any more', 'Restore a snapshot instead.');
 }

@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { ContainerSpec } from '../../agent/docker/engine.ts';
 import { testEngine } from '../helpers/engine.ts';
 import { restorableOf } from '../helpers/restorable.ts';
@@ -17,19 +16,13 @@ after(async () => {
   await agent?.stop();
 });
 
-/** Reports at its start what is there. */
+/** With an environment of its own. */
 async function freshAgent(environment: Record<string, string> = {}): Promise<void> {
   await agent?.stop();
   agent = await stack.startAgent(environment);
 }
 
-/** As soon as the agent has told of it. */
-async function adopt(...args: string[]): Promise<CommandEnd> {
-  for (const until = Date.now() + 60_000; ; await delay(100)) {
-    const ended = await stack.refloat(['workload', 'adopt', ...args]);
-    if (ended.json?.error?.code !== 'CONTAINER_NOT_FOUND' || Date.now() > until) return ended;
-  }
-}
+const adopt = (...args: string[]): Promise<CommandEnd> => stack.refloat(['workload', 'adopt', ...args]);
 
 function adopted(ended: CommandEnd) {
   assert.equal(ended.code, 0, JSON.stringify(ended.json) + ended.stderr);
@@ -58,8 +51,9 @@ const named = (what: string) => `${what}-${process.pid}`;
 
 test('one that docker run made: captured and restored as it is, and replaced only when a person says that nothing is missing', async () => {
   const name = named('legacy');
-  const { id, live } = await foreign(name);
+  // The agent runs already, and reports every half minute: what is younger is asked for.
   await freshAgent();
+  const { id, live } = await foreign(name);
   const { workload, config, containers } = adopted(await adopt(name));
   assert.deepEqual(
     [config.name, config.image, config.network, config.restart, config.stopTimeoutSeconds, config.replicas],

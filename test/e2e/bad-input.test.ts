@@ -113,6 +113,9 @@ test('an archive of the right size with a changed byte is found while it is stag
   bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
   writeFileSync(archive, bytes);
   const beside = readdirSync(join(workload.live, '..'));
+  const planned = await intent(`/api/workloads/${workload.id}/snapshots/${workload.snapshotId}/plan`, {});
+  const { ok, refusals } = planned.result.plan;
+  assert.deepEqual([ok, /^ARCHIVE_/.test(refusals[0]?.code)], [false, true], 'a plan says what a restore would say');
   const restore = await intent(`/api/workloads/${workload.id}/snapshots/${workload.snapshotId}/restore`, {
     'x-confirm-restore': workload.name,
   });

@@ -81,6 +81,9 @@ test('stuck deletes nothing and says so everywhere; what was moved back goes on,
     headers: { 'x-confirm-restore': workload.name },
   });
   assert.deepEqual([status, body.code], [409, 'WORKLOAD_STUCK']);
+  const planned = await stack.refloat(['plan', workload.name, snapshot]);
+  assert.equal(planned.code, 3, 'a plan says what a restore would say');
+  assert.equal(planned.json.intent.result.plan.refusals[0].code, 'WORKLOAD_STUCK');
   const busy = await stack.agent(['resolve', id, '--keep']);
   assert.deepEqual([busy.code, busy.json.error.code], [2, 'AGENT_RUNNING']);
   await agent.stop();

@@ -340,6 +340,24 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
       assert.deepEqual([redone.status, redone.body.undoOf], [202, undone.body.id]);
     });
 
+    test('undo after the window: not of trees that are gone by then, but of those that no snapshot could be made of', async () => {
+      const { workload, restore } = await restorable();
+      const undo = (id: string) =>
+        call(plane, 'POST', `/api/intents/${id}/undo`, {
+          token: admin,
+          headers: { 'x-confirm-restore': workload.name },
+        });
+      const over = { held: [{ volume: 'data', live: '/a', previous: '/b' }], undoUntil: '2020-01-01T00:00:00.000Z' };
+      const gone = (await restore()).body.id as string;
+      await move(plane, gone, ['claimed', 'running', 'succeeded'], {
+        result: { ...over, preRestoreSnapshotId: UNKNOWN },
+      });
+      assert.equal((await undo(gone)).body.code, 'NOT_UNDOABLE');
+      const kept = (await restore()).body.id as string;
+      await move(plane, kept, ['claimed', 'running', 'succeeded'], { result: over });
+      assert.equal((await undo(kept)).status, 202);
+    });
+
     test('cancel: at once before the claim, by request until the commit point, never after it', async () => {
       const { restore } = await restorable();
       const cancel = (id: string) => call(plane, 'POST', `/api/intents/${id}/cancel`, { token: admin });

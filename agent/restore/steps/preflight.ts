@@ -1,7 +1,6 @@
 /** Preflight: every check, before anything is touched. Input: the intent. Refuses with the first refusal, naming all of them. */
 import { RefloatError } from '../../../db/errors.ts';
 import type { RestoreFacts } from '../facts.ts';
-import { assertNothingUnfinished } from '../journal-dir.ts';
 import { checkRestore } from '../plan.ts';
 import type { Step } from '../saga.ts';
 
@@ -9,7 +8,6 @@ export const preflight: Step<RestoreFacts, 'preflight'> = {
   name: 'preflight',
 
   async act({ deps, intent, warn }) {
-    assertNothingUnfinished(deps.config.stateDir, intent.workload.id, intent.id);
     const checks = await checkRestore(deps, intent);
     refuse(checks.refusals);
     for (const warning of checks.warnings) warn(warning);

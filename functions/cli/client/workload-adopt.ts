@@ -1,5 +1,6 @@
 /** Makes a workload of containers that something else created. */
 import { readFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { RefloatError } from '../../../db/errors.ts';
 import type { Answer, Context } from './command.ts';
 import { listHosts } from './resolve.ts';
@@ -16,9 +17,16 @@ export interface AdoptOptions {
   readonly only?: boolean;
 }
 
-export async function adoptWorkload({ api }: Context, container: string, options: AdoptOptions): Promise<Answer> {
+/** Pauses before each further try, in milliseconds: a container may be younger than its host's last report, which a miss asks for anew. */
+const AGAIN_MS = [300, 700, 1000, 2000];
+
+export async function adoptWorkload(
+  { api, signal }: Context,
+  container: string,
+  options: AdoptOptions,
+): Promise<Answer> {
   const { host, name, project, stage, volume, envFile, only } = options;
-  const workload = await api.post<WorkloadAnswer>('/api/workloads/adopt', {
+  const body = {
     container,
     ...(host === undefined ? {} : { hostId: await hostIdOf({ api }, host) }),
     ...(name === undefined ? {} : { name }),
@@ -27,8 +35,17 @@ export async function adoptWorkload({ api }: Context, container: string, options
     ...(volume === undefined ? {} : { volumes: volume }),
     ...(envFile === undefined ? {} : { env: await readEnv(envFile) }),
     ...(only === true ? { only } : {}),
-  });
-  return { json: { workload }, text: adoptedText(workload) };
+  };
+  for (const pause of [...AGAIN_MS, null]) {
+    try {
+      const workload = await api.post<WorkloadAnswer>('/api/workloads/adopt', body);
+      return { json: { workload }, text: adoptedText(workload) };
+    } catch (thrown) {
+      if (pause === null || !(thrown instanceof RefloatError) || thrown.code !== 'CONTAINER_NOT_FOUND') throw thrown;
+      await delay(pause, undefined, { signal });
+    }
+  }
+  throw new Error('the last try has thrown');
 }
 
 function adoptedText({ name, config }: WorkloadAnswer): string {
