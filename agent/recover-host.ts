@@ -16,6 +16,7 @@ import { Journal } from './restore/journal.ts';
 import { isUnfinished, journalPath, readJournal, readJournals } from './restore/journal-dir.ts';
 import { reduceJournal } from './restore/journal-state.ts';
 import { type Recovered, recover } from './restore/recovery.ts';
+import { finishReleases } from './restore/release.ts';
 import { removeLeftovers, snapshotStore } from './snapshots/store.ts';
 
 export interface RecoveredHost {
@@ -37,6 +38,7 @@ export async function recoverHost(deps: AgentDeps): Promise<RecoveredHost> {
     for (const recovered of intents) spoolOutcome(spoolOf(recovered.intentId), recovered);
     correctStuck(deps, spoolOf);
     finishAdoptions(deps);
+    await finishReleases(deps);
     const repaired = await repairDeploys(deps);
     await removeReplaced(deps);
     const store = snapshotStore(deps.config.stateDir);
@@ -50,12 +52,12 @@ export async function recoverHost(deps: AgentDeps): Promise<RecoveredHost> {
 
 /**
  * Pre-restore snapshots that were published by a restore whose outcome does not name them: the disk failed in between, and refused
- * their removal, too. Nobody was ever told of them.
+ * their removal, too. Nobody was ever told of them. Not those of an intent that a person ended: whatever it is, it may be the last copy.
  */
 async function removeUnknownSnapshots(deps: AgentDeps): Promise<void> {
   const store = snapshotStore(deps.config.stateDir);
   for (const { state } of readJournals(deps.config.stateDir)) {
-    if (state === null || isUnfinished(state)) continue;
+    if (state === null || isUnfinished(state) || state.outcome?.error?.code === 'RESOLVED') continue;
     const id = state.facts.get('preRestoreSnapshotId');
     if (typeof id !== 'string' || state.outcome?.result?.preRestoreSnapshotId === id) continue;
     await removeTree(store.directoryOf(id));

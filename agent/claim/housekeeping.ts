@@ -6,9 +6,9 @@
 import { tellHoldEnded } from '../../db/queries/tell-hold-ended.ts';
 import type { AgentDeps } from '../deps.ts';
 import { registerWaiting } from '../import/import-spool.ts';
-import { releaseExpired } from '../restore/hold.ts';
 import { readJournals } from '../restore/journal-dir.ts';
 import { releaseForSpace } from '../restore/low-disk.ts';
+import { releaseExpired } from '../restore/release.ts';
 import { snapshotStore } from '../snapshots/store.ts';
 import { type AgentDatabase, asRefloatError } from './agent-database.ts';
 import { Bell } from './bell.ts';

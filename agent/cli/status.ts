@@ -6,6 +6,7 @@ import { listSpools, Spool } from '../claim/spool.ts';
 import { loadConfig } from '../config.ts';
 import { waitingImports } from '../import/import-spool.ts';
 import { heldTrees, readJournals } from '../restore/journal-dir.ts';
+import { beingRemoved } from '../restore/release.ts';
 import { readSnapshotDirectory } from '../snapshots/read-manifest.ts';
 import { listSnapshots, snapshotStore } from '../snapshots/store.ts';
 import type { CommandContext, CommandResult } from './command.ts';
@@ -16,6 +17,7 @@ export async function status({ env }: CommandContext): Promise<CommandResult> {
   const agent = hostLockHolder(config.stateDir);
   const journals = journalLines(config.stateDir);
   const held = heldLines(config.stateDir);
+  const removing = readJournals(config.stateDir).flatMap(({ state }) => (state === null ? [] : beingRemoved(state)));
   const snapshots = snapshotLines(config.stateDir);
   const spool = listSpools(config.stateDir).map((intentId) => Spool.peek(config.stateDir, intentId));
   const imports = waitingImports(config.stateDir);
@@ -27,7 +29,7 @@ export async function status({ env }: CommandContext): Promise<CommandResult> {
     volumeBase: config.volumeBase,
   };
   return {
-    json: { ...facts, agent, journals, held, snapshots, spool, imports },
+    json: { ...facts, agent, journals, held, removing, snapshots, spool, imports },
     lines: [
       agent === null
         ? 'No agent is running.'
@@ -46,6 +48,7 @@ export async function status({ env }: CommandContext): Promise<CommandResult> {
         (one) =>
           `${one.workload} "${one.volume}": ${one.previous}${one.until === null ? '' : ` until ${one.until}`}${one.there ? '' : ' (gone)'}`,
       ),
+      ...(removing.length === 0 ? [] : section('Previous trees that are being removed', removing, (path) => path)),
       ...section(
         'Snapshots',
         snapshots,

@@ -7,6 +7,7 @@ import type { Outcome } from '../../db/results.ts';
 import type { SpooledControl } from '../claim/spooled-control.ts';
 import type { AgentDeps } from '../deps.ts';
 import { assertNothingUnfinished, readJournals } from '../restore/journal-dir.ts';
+import { releaseBeforeSnapshot } from '../restore/release.ts';
 import { deleteSnapshot } from '../snapshots/delete-snapshot.ts';
 import { snapshotOwner } from '../snapshots/read-manifest.ts';
 import { type SnapshotStore, snapshotStore } from '../snapshots/store.ts';
@@ -29,7 +30,11 @@ export async function deleteIntent(deps: AgentDeps, intent: ClaimedIntent, contr
       details: { snapshotId: snapshot.id, protectedUntil: until },
     });
   }
-  const { ms } = await asStep(control, 'delete', () => deleteSnapshot(store, snapshot.id));
+  const { ms } = await asStep(control, 'delete', async () => {
+    // Without its snapshot a previous tree would be the last copy, and stay for good.
+    await releaseBeforeSnapshot(deps, snapshot.id);
+    await deleteSnapshot(store, snapshot.id);
+  });
   control.snapshotDeleted(snapshot.id);
   return { state: 'succeeded', error: null, result: { snapshotId: snapshot.id, steps: [{ name: 'delete', ms }] } };
 }

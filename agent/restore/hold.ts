@@ -1,41 +1,90 @@
 /**
- * The previous trees that restores hold for their undo window: which there are, handing them to an undo, and their end.
+ * The previous trees that restores hold for their undo window: which there are, and handing them to an undo. release.ts ends them.
  *
- * Guarantees: a held tree is removed only after its window, or when the disk runs low (low-disk.ts), and only if a verified pre-restore
- * snapshot has the same data.
+ * Guarantees: what an undo gets are the trees that the swap of the undone intent put there, all of them; a path is not believed. What
+ * else may lie there: what an undo that could not be decided left behind.
  */
 import { RefloatError, toRefloatError } from '../../db/errors.ts';
+import type { HeldTree } from '../../db/results.ts';
 import type { AgentDeps } from '../deps.ts';
-import { identify, removeEmptyDirectory } from '../fs/durable.ts';
-import { removeTree } from '../fs/remove-tree.ts';
-import { readRootMetadata, writeRootMetadata } from '../fs/root-metadata.ts';
+import { identify, sameIdentity } from '../fs/durable.ts';
 import type { VolumeTarget } from '../fs/volume-path.ts';
-import type { Target } from './facts.ts';
+import type { Exchange, ExchangedName, Target } from './facts.ts';
 import { Journal, type Released } from './journal.ts';
-import { heldTrees, isUnfinished, journalPath, readJournal, readJournals, removeJournal } from './journal-dir.ts';
+import { heldTrees, journalPath, readJournal, readJournals } from './journal-dir.ts';
 import type { JournalState } from './journal-state.ts';
 
-/** Journals of finished intents are kept this long, so that a claim that was forgotten finds its recorded result. */
-const KEEP_JOURNALS_MS = 30 * 86_400_000;
+/** A held tree with what its intent's preflight said of its volume. */
+interface HeldPlace {
+  readonly tree: HeldTree;
+  readonly target: Target;
+}
+
+/** The trees that an intent ever held, without those that lie in another one of them. */
+export function outermostHeld(state: JournalState): HeldPlace[] {
+  if (state.outcome?.state !== 'succeeded') return [];
+  return (state.outcome.result?.held ?? []).flatMap((tree): HeldPlace[] => {
+    const target = targetsOf(state).find(({ volume }) => volume === tree.volume);
+    return target === undefined || target.within !== null ? [] : [{ tree, target }];
+  });
+}
+
+/** Held paths at which something lies that the intent did not put there. */
+export function strangersAt(state: JournalState): string[] {
+  return outermostHeld(state)
+    .filter(({ tree, target }) => identify(tree.previous) !== null && !isAsLeft(state, target))
+    .map(({ tree }) => tree.previous);
+}
+
+/** Whether the intent still holds a tree, and there lies what its swap put there; of one in another one, that one counts. */
+function isHeldAsLeft(state: JournalState, volume: string): boolean {
+  const tree = heldTrees(state).find((held) => held.volume === volume);
+  const target = targetsOf(state).find((candidate) => candidate.volume === volume);
+  return tree !== undefined && target !== undefined && identify(tree.previous) !== null && isAsLeft(state, target);
+}
+
+/** By inode, as the journal has them from before the swap: its own, also when it is an undo that adopted the trees of another intent. */
+function isAsLeft(state: JournalState, { volume, within }: Target): boolean {
+  const exchanges = (state.facts.get('exchanges') as readonly Exchange[] | undefined) ?? [];
+  const exchange = exchanges.find((candidate) => candidate.volume === (within ?? volume));
+  return exchange?.names.every(isBesideLive(exchange)) ?? false;
+}
+
+/** Of the directory itself, or, where the volume is a mount point, of each of its entries. */
+function isBesideLive({ staging }: Exchange): (name: ExchangedName) => boolean {
+  return ({ name, old }) => {
+    const path = Buffer.from(name === null ? staging : `${staging}/`);
+    const found = identify(name === null ? path : Buffer.concat([path, Buffer.from(name, 'base64')]));
+    return old === null ? found === null : sameIdentity(found, old);
+  };
+}
+
+function targetsOf(state: JournalState): readonly Target[] {
+  return (state.facts.get('preflight') as { targets: readonly Target[] } | undefined)?.targets ?? [];
+}
 
 /**
- * The targets of an undo from the trees that the undone intent holds; null unless every one of them is there and still
- * belongs to where its volume lives by the current configuration.
+ * The targets of an undo from the trees that the undone intent holds; null unless every one of them is there as it was left, and
+ * still belongs to where its volume lives by the current configuration.
+ * @param warn told of a path that holds something else
  */
 export function heldTargets(
   deps: AgentDeps,
   undoneIntentId: string,
   workloadId: string,
   volumes: readonly VolumeTarget[],
+  warn: (message: string) => void = () => undefined,
 ): Target[] | null {
   const { state } = readJournal(deps.config.stateDir, undoneIntentId);
   if (state === null || state.intent.workload.id !== workloadId) return null;
   const held = heldTrees(state);
-  const previousTargets = state.facts.get('preflight') as { targets: readonly Target[] } | undefined;
+  if (held.length > 0)
+    for (const path of strangersAt(state))
+      warn(`${path} is not what the intent ${undoneIntentId} left there, and stays`);
   const targets = held.map((tree): Target | null => {
     const volume = volumes.find((candidate) => candidate.name === tree.volume);
-    const before = previousTargets?.targets.find((target) => target.volume === tree.volume);
-    if (volume === undefined || before === undefined || volume.live !== tree.live || identify(tree.previous) === null)
+    const before = targetsOf(state).find((target) => target.volume === tree.volume);
+    if (volume === undefined || before === undefined || volume.live !== tree.live || !isHeldAsLeft(state, tree.volume))
       return null;
     return {
       ...before,
@@ -48,6 +97,19 @@ export function heldTargets(
   });
   if (targets.length === 0 || targets.includes(null)) return null;
   return targets.filter((target) => target !== null);
+}
+
+/**
+ * Right before the trees of an undo are used: they are still what its preflight found.
+ * @throws RefloatError `PREVIOUS_GONE`
+ */
+export function assertHeld(deps: AgentDeps, undoneIntentId: string, targets: readonly Target[]): void {
+  const { state } = readJournal(deps.config.stateDir, undoneIntentId);
+  const lost = targets.find(({ volume }) => state === null || !isHeldAsLeft(state, volume));
+  if (lost === undefined) return;
+  throw new RefloatError('PREVIOUS_GONE', `the previous tree of volume "${lost.volume}" is gone from ${lost.staging}`, {
+    hint: 'Restore its pre-restore snapshot instead.',
+  });
 }
 
 /** Records that an intent's held trees are gone or belong to another intent now. Idempotent. */
@@ -77,74 +139,4 @@ export function finishAdoptions(deps: AgentDeps, journals = readJournals(deps.co
       );
     }
   }
-}
-
-/** Ends the undo windows that are over, under the workload's lock, and forgets journals that nobody needs any more. */
-export async function releaseExpired(deps: AgentDeps): Promise<void> {
-  const journals = readJournals(deps.config.stateDir);
-  finishAdoptions(deps, journals);
-  for (const { intentId, state } of journals) {
-    if (state === null || isUnfinished(state)) continue;
-    if (heldTrees(state).length > 0) {
-      if (!isExpired(deps, state)) continue;
-      await deps.locks
-        .withWorkloadLock(state.intent.workload.id, () => release(deps, intentId, 'expired'))
-        .catch((thrown: unknown) => {
-          deps.log.error({ intentId, error: toRefloatError(thrown).toJSON() }, 'a previous tree could not be removed');
-        });
-    } else if (deps.now().getTime() - Date.parse(state.beganAt) > KEEP_JOURNALS_MS) {
-      removeJournal(deps.config.stateDir, intentId);
-    }
-  }
-}
-
-function isExpired(deps: AgentDeps, state: JournalState): boolean {
-  const until = state.outcome?.result?.undoUntil;
-  return until !== undefined && Date.parse(until) <= deps.now().getTime();
-}
-
-/**
- * Removes the previous trees of an intent, under its workload's lock; false if there is something in the way.
- * @param by an intent of the workload that is under way and needs the room
- */
-export async function release(
-  deps: AgentDeps,
-  intentId: string,
-  why: 'expired' | 'low-disk',
-  by?: string,
-): Promise<boolean> {
-  const journals = readJournals(deps.config.stateDir);
-  const state = journals.find((entry) => entry.intentId === intentId)?.state;
-  if (state === null || state === undefined || heldTrees(state).length === 0) return false;
-  const unfinished = journals.some(
-    (entry) =>
-      entry.damage !== null ||
-      (entry.intentId !== by &&
-        entry.state !== null &&
-        isUnfinished(entry.state) &&
-        entry.state.intent.workload.id === state.intent.workload.id),
-  );
-  if (unfinished) return false;
-  if (state.outcome?.result?.preRestoreSnapshotId === undefined) {
-    throw new RefloatError(
-      'PREVIOUS_GONE',
-      `the previous trees of ${intentId} have no pre-restore snapshot, so they stay`,
-      {
-        hint: 'Capture the workload or remove the trees by hand; "refloat-agent status" names them.',
-        disposition: 'fail',
-      },
-    );
-  }
-  const targets = (state.facts.get('preflight') as { targets: readonly Target[] } | undefined)?.targets ?? [];
-  for (const tree of heldTrees(state)) {
-    const target = targets.find((candidate) => candidate.volume === tree.volume);
-    await removeTree(tree.previous);
-    if (target === undefined) continue;
-    const root = target.mountPoint ? readRootMetadata(target.live) : null;
-    removeEmptyDirectory(target.privateDirectory);
-    // Removing it moved the time of the mount point's root, which is the user's.
-    if (root !== null) writeRootMetadata(target.live, root);
-  }
-  markReleased(deps, intentId, why);
-  return true;
 }

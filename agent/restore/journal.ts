@@ -39,11 +39,11 @@ export type JournalRecord =
   | { readonly type: 'unwind'; readonly state: Unwound; readonly error: ErrorJson & { readonly step?: string } }
   | { readonly type: 'undone'; readonly step: string }
   | { readonly type: 'outcome'; readonly outcome: Outcome }
-  /** The previous trees are gone, or an undo took them over. */
+  /** The previous trees can be handed to no undo any more: they go, or are somebody else's. */
   | { readonly type: 'released'; readonly why: Released; readonly by?: string };
 
-/** Their window was over, an undo took them over, or the disk ran low. */
-export type Released = 'expired' | 'adopted' | 'low-disk';
+/** Their window was over, an undo took them over, the disk ran low, or a person took charge of them (resolve.ts). */
+export type Released = 'expired' | 'adopted' | 'low-disk' | 'resolved';
 
 /** States of an intent that took back what it did, or did nothing. */
 export type Unwound = Extract<Outcome['state'], 'failed' | 'rolled_back' | 'cancelled'>;

@@ -3,20 +3,20 @@
  *
  * Guarantees: a previous tree goes only when its pre-restore snapshot is there, complete; that one was verified and made durable when it
  * was made, and an undo goes through it afterwards. Those that a later restore has superseded go first, then the oldest; no more of them
- * than it takes.
+ * than it takes, and none where all of them would not be enough.
  */
 import { existsSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { toRefloatError } from '../../db/errors.ts';
 import type { AgentDeps } from '../deps.ts';
-import { reserveOf } from '../fs/disk-space.ts';
+import { type FileSystemSpace, reserveOf } from '../fs/disk-space.ts';
+import { identify } from '../fs/durable.ts';
 import { mountOf, readMounts } from '../fs/mounts.ts';
 import type { ClaimedIntent } from '../intents/claimed-intent.ts';
-import { readSnapshotDirectory } from '../snapshots/read-manifest.ts';
-import { snapshotStore } from '../snapshots/store.ts';
-import { release } from './hold.ts';
+import { outermostHeld } from './hold.ts';
 import { heldTrees, isUnfinished, readJournals } from './journal-dir.ts';
 import type { JournalState } from './journal-state.ts';
+import { mayGo, release } from './release.ts';
 
 interface Held {
   readonly intentId: string;
@@ -39,6 +39,61 @@ export async function releaseForSpace(deps: AgentDeps): Promise<string[]> {
   return ended;
 }
 
+/** What a workload's held trees take on one file system. */
+export interface RoomHeld {
+  readonly mountPoint: string;
+  /** Allocated; more than comes free where files share blocks with others (reflinks). */
+  readonly bytes: number;
+  readonly inodes: number;
+  readonly intentIds: readonly string[];
+}
+
+/**
+ * What giving up all that a workload holds would free, of the trees that may go; changes nothing.
+ * @param by the intent that needs the room
+ * @param mountPoints file systems that matter
+ * @param except an intent whose tree it needs
+ */
+export async function roomHeld(
+  deps: AgentDeps,
+  by: Pick<ClaimedIntent, 'id' | 'workload'>,
+  mountPoints: readonly string[],
+  except: string | null,
+): Promise<RoomHeld[]> {
+  const rooms = new Map<string, RoomHeld>();
+  const mounts = readMounts();
+  for (const { intentId, state } of heldBy(deps, by, except)) {
+    try {
+      if (!mayGo(deps, state, by.id)) continue;
+      for (const { tree } of outermostHeld(state)) {
+        const { mountPoint } = mountOf(mounts, dirname(tree.previous));
+        if (!mountPoints.includes(mountPoint) || identify(tree.previous) === null) continue;
+        const { allocatedBytes, entries, hardLinks } = await deps.archiver.measure(tree.previous);
+        const room = rooms.get(mountPoint);
+        rooms.set(mountPoint, {
+          mountPoint,
+          bytes: (room?.bytes ?? 0) + allocatedBytes,
+          inodes: (room?.inodes ?? 0) + entries - hardLinks,
+          intentIds: [...new Set([...(room?.intentIds ?? []), intentId])],
+        });
+      }
+    } catch (thrown) {
+      // It stays, so it makes no room.
+      deps.log.warn({ intentId, error: toRefloatError(thrown).toJSON() }, 'low disk, but a previous tree stays');
+    }
+  }
+  return [...rooms.values()];
+}
+
+/** What would be free if the held trees were gone. */
+export function withRoom(fileSystems: readonly FileSystemSpace[], rooms: readonly RoomHeld[]): FileSystemSpace[] {
+  return fileSystems.map((fileSystem) => {
+    const room = rooms.find(({ mountPoint }) => mountPoint === fileSystem.mountPoint);
+    const { bytesFree, inodesFree } = fileSystem;
+    return { ...fileSystem, bytesFree: bytesFree + (room?.bytes ?? 0), inodesFree: inodesFree + (room?.inodes ?? 0) };
+  });
+}
+
 /**
  * Gives up one of a workload's held trees on these file systems, if there is one to give up; the workload's lock is the caller's.
  * @param by the intent that needs the room
@@ -51,12 +106,17 @@ export async function giveUpOne(
   except: string | null,
 ): Promise<string | null> {
   const mounts = readMounts();
-  for (const held of heldOldestFirst(deps)) {
-    if (held.state.intent.workload.id !== by.workload.id || held.intentId === except) continue;
+  for (const held of heldBy(deps, by, except)) {
     if (!placesOf(held).some((path) => mountPoints.includes(mountOf(mounts, path).mountPoint))) continue;
     if (await giveUp(deps, held, by.id)) return held.intentId;
   }
   return null;
+}
+
+function heldBy(deps: AgentDeps, { workload }: Pick<ClaimedIntent, 'workload'>, except: string | null): Held[] {
+  return heldOldestFirst(deps).filter(
+    ({ intentId, state }) => state.intent.workload.id === workload.id && intentId !== except,
+  );
 }
 
 function heldOldestFirst(deps: AgentDeps): Held[] {
@@ -69,18 +129,15 @@ function heldOldestFirst(deps: AgentDeps): Held[] {
 }
 
 async function giveUp(deps: AgentDeps, { intentId, state }: Held, by?: string): Promise<boolean> {
-  const snapshotId = state.outcome?.result?.preRestoreSnapshotId;
-  if (snapshotId === undefined) return false;
   try {
-    readSnapshotDirectory(snapshotStore(deps.config.stateDir).directoryOf(snapshotId));
+    if (!(await release(deps, intentId, 'low-disk', by))) return false;
   } catch (thrown) {
-    deps.log.warn(
-      { intentId, error: toRefloatError(thrown).toJSON() },
-      'low disk, but the previous tree is the last copy',
-    );
+    const error = toRefloatError(thrown);
+    const why = error.code === 'PREVIOUS_GONE' ? 'the previous tree is the last copy' : 'a previous tree stays';
+    deps.log.warn({ intentId, error: error.toJSON() }, `low disk, but ${why}`);
     return false;
   }
-  if (!(await release(deps, intentId, 'low-disk', by))) return false;
+  const snapshotId = state.outcome?.result?.preRestoreSnapshotId;
   deps.log.warn({ intentId, snapshotId }, 'low disk: the previous tree was given up; an undo restores its snapshot');
   return true;
 }

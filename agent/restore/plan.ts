@@ -141,7 +141,8 @@ async function findTargets(
     return { targets: await snapshotTargets(deps, intent, intent.snapshot, volumes, warnings), adoptedFrom: null };
   }
   if (intent.undoOf === null) throw noSnapshot(intent);
-  const held = heldTargets(deps, intent.undoOf.intentId, intent.workload.id, volumes);
+  const warn = (message: string) => warnings.push(message);
+  const held = heldTargets(deps, intent.undoOf.intentId, intent.workload.id, volumes, warn);
   if (held !== null) return { targets: held, adoptedFrom: intent.undoOf.intentId };
   if (readJournal(deps.config.stateDir, intent.undoOf.intentId).state?.released === 'low-disk')
     warnings.push(

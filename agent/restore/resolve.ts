@@ -1,17 +1,20 @@
 /**
  * A person has looked at what recovery could not decide, put the data where it belongs, and says: keep what is there.
  *
- * Guarantees: touches no data, neither live nor staged nor previous; brings the containers of before back with their restart policies;
- * the intent ends as failed, and its workload takes new ones. A journal that cannot be read is put aside, not deleted.
+ * Guarantees: touches no data, neither live nor staged nor previous, and no undo window that ends later touches it either; brings the
+ * containers of before back with their restart policies; the intent ends as failed, and its workload takes new ones. A pre-restore
+ * snapshot that it had made stays. A journal that cannot be read is put aside, not deleted.
  */
 import { readFileSync } from 'node:fs';
 import { RefloatError } from '../../db/errors.ts';
-import type { HeldTree, Outcome } from '../../db/results.ts';
+import type { HeldTree, IntentResult, Outcome } from '../../db/results.ts';
 import { CAPTURE } from '../capture/capture.ts';
 import type { IntentControl } from '../claim/intent-control.ts';
 import type { AgentDeps } from '../deps.ts';
 import { identify, renameDurably } from '../fs/durable.ts';
+import { snapshotStore } from '../snapshots/store.ts';
 import type { Target } from './facts.ts';
+import { markReleased } from './hold.ts';
 import { Journal } from './journal.ts';
 import { isUnfinished, journalPath, readJournal } from './journal-dir.ts';
 import type { JournalState } from './journal-state.ts';
@@ -38,7 +41,9 @@ export async function keepWhatIsThere(deps: AgentDeps, intentId: string, control
   try {
     const outcome = await deps.locks.withWorkloadLock(workload.id, async (lock) => {
       const tools = { deps, lock, control, journal };
-      return kind === 'capture' ? endKeeping({ saga: CAPTURE, ...tools }) : endKeeping({ saga: RESTORE, ...tools });
+      return kind === 'capture'
+        ? endKeeping({ saga: CAPTURE, ...tools }, state)
+        : endKeeping({ saga: RESTORE, ...tools }, state);
     });
     return { outcome, left: leftBehind(state), journal: null };
   } finally {
@@ -47,11 +52,27 @@ export async function keepWhatIsThere(deps: AgentDeps, intentId: string, control
 }
 
 /** Backwards through what was begun, without the steps that would move or remove data. */
-async function endKeeping<Facts>(run: SagaRun<Facts>): Promise<Outcome> {
+async function endKeeping<Facts>(run: SagaRun<Facts>, state: JournalState): Promise<Outcome> {
   const error = resolved();
   run.journal.append({ type: 'unwind', state: 'failed', error: error.toJSON() });
   for (const step of dataSteps(run.saga)) run.journal.append({ type: 'undone', step });
-  return unwind(run, error);
+  releaseUndone(run.deps, state);
+  return unwind(run, error, undefined, keptSnapshot(run.deps, state));
+}
+
+/** The trees that an undo was to bring back are the person's now, whatever lies at their paths: nothing may end them. */
+function releaseUndone(deps: AgentDeps, { intent, facts }: JournalState): void {
+  const { adoptedFrom } = (facts.get('preflight') ?? {}) as { readonly adoptedFrom?: string | null };
+  if (adoptedFrom == null || readJournal(deps.config.stateDir, adoptedFrom).state === null) return;
+  markReleased(deps, adoptedFrom, 'resolved', intent.id);
+}
+
+/** A pre-restore snapshot that was made before it was stuck stays, and is named. */
+function keptSnapshot({ config }: AgentDeps, { facts }: JournalState): IntentResult {
+  const id = facts.get('preRestoreSnapshotId');
+  if (typeof id !== 'string') return {};
+  const path = snapshotStore(config.stateDir).directoryOf(id);
+  return identify(path) === null ? {} : { preRestoreSnapshotId: id, preRestoreSnapshotPath: path };
 }
 
 function dataSteps<Facts>(saga: Saga<Facts>): string[] {

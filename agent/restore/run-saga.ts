@@ -6,7 +6,7 @@
  * nothing is deleted then.
  */
 import { type ErrorJson, type RefloatError, toRefloatError } from '../../db/errors.ts';
-import type { Outcome } from '../../db/results.ts';
+import type { IntentResult, Outcome } from '../../db/results.ts';
 import type { IntentControl } from '../claim/intent-control.ts';
 import type { WorkloadLock } from '../deploy/workload-lock.ts';
 import type { AgentDeps } from '../deps.ts';
@@ -43,8 +43,16 @@ export async function rollForward<Facts>(run: SagaRun<Facts>): Promise<Outcome> 
   });
 }
 
-/** Takes back everything that was begun, newest first. Goes on where an earlier unwinding was interrupted. */
-export async function unwind<Facts>(run: SagaRun<Facts>, reason: RefloatError, step?: string): Promise<Outcome> {
+/**
+ * Takes back everything that was begun, newest first. Goes on where an earlier unwinding was interrupted.
+ * @param kept what stays all the same, for the result
+ */
+export async function unwind<Facts>(
+  run: SagaRun<Facts>,
+  reason: RefloatError,
+  step?: string,
+  kept: IntentResult = {},
+): Promise<Outcome> {
   let state = stateOf(run);
   if (state.unwinding === null) {
     const error = { ...reason.toJSON(), ...(step === undefined ? {} : { step }) };
@@ -68,7 +76,7 @@ export async function unwind<Facts>(run: SagaRun<Facts>, reason: RefloatError, s
   return finish(run, {
     state: unwinding.state,
     error: unwinding.error,
-    result: { steps: state.timings, warnings: state.warnings },
+    result: { ...kept, steps: state.timings, warnings: state.warnings },
   });
 }
 

@@ -3,7 +3,7 @@
  * versions. `reset` puts all of it back, so that every case begins alike.
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { planContainers } from '../../agent/deploy/plan-containers.ts';
 import { createEngine } from '../../agent/docker/dockerode-engine.ts';
@@ -15,6 +15,7 @@ import { compareTrees, snapshotTree, type TreeSnapshot } from '../helpers/tree.t
 import { Daemon, type DaemonContainer } from './daemon.ts';
 import type { Random } from './random.ts';
 import type { Told } from './work.ts';
+import { writeInodesAnew } from './write-inodes-anew.ts';
 
 export type Version = 'one' | 'two';
 
@@ -33,8 +34,19 @@ const SCENARIOS = {
   recreate: { volumes: ['project'], mountPoint: false, replicas: 2, restart: 'always' },
 } as const;
 
-export type Scenario = keyof typeof SCENARIOS;
+/** As `undo`, of other volumes; for what becomes of previous trees, not for the sweeps. */
+const UNDO_SCENARIOS = {
+  'undo-one': { volumes: ['project'], mountPoint: false, replicas: 1, restart: 'always' },
+  'undo-mount': { volumes: ['project', 'stage'], mountPoint: true, replicas: 1, restart: 'always' },
+} as const;
+
+const ALL_SCENARIOS = { ...SCENARIOS, ...UNDO_SCENARIOS };
+export type Scenario = keyof typeof ALL_SCENARIOS;
 const SCENARIO_NAMES = Object.keys(SCENARIOS) as Scenario[];
+
+function isUndo(scenario: Scenario): boolean {
+  return scenario === 'undo' || scenario in UNDO_SCENARIOS;
+}
 
 /** All of them; for a small sample one, since making a field takes as long as ten cases. */
 export function someScenarios(count: number, random: Random): Scenario[] {
@@ -97,7 +109,7 @@ export class Field {
   #containers: readonly DaemonContainer[] = [];
 
   private constructor({ scenario, directory, hostRoot, perform, program = '' }: FieldOptions) {
-    const { volumes } = SCENARIOS[scenario];
+    const { volumes } = ALL_SCENARIOS[scenario];
     this.scenario = scenario;
     this.program = program;
     this.#perform = perform;
@@ -108,16 +120,16 @@ export class Field {
     this.live = volumes.map((scope, index) =>
       join(this.volumeBase, 'p', ...(scope === 'stage' ? ['prod'] : []), `data-${index}`),
     );
-    this.before = scenario === 'undo' ? 'two' : 'one';
-    this.wanted = scenario === 'undo' ? 'one' : 'two';
-    this.earlier = [CAPTURES.one, CAPTURES.two, ...(scenario === 'undo' ? [UNDONE] : [])];
+    this.before = isUndo(scenario) ? 'two' : 'one';
+    this.wanted = isUndo(scenario) ? 'one' : 'two';
+    this.earlier = [CAPTURES.one, CAPTURES.two, ...(isUndo(scenario) ? [UNDONE] : [])];
     this.intentFile = join(directory, `intent-${scenario}.json`);
     this.#golden = join(directory, `golden-${scenario}`);
     this.daemon = new Daemon({
       socket: join(directory, `docker-${scenario}.sock`),
       images: { [IMAGE]: IMAGE_ID, [IMAGE_ID]: IMAGE_ID },
       onStart: ({ name }) => {
-        const version = this.versionOf(this.live, scenario === 'mount' ? ROOT_TIME_MOVES : undefined);
+        const version = this.versionOf(this.live, ALL_SCENARIOS[scenario].mountPoint ? ROOT_TIME_MOVES : undefined);
         this.seen.push({ container: name, version });
         return !(scenario === 'unwind' && version === 'two');
       },
@@ -158,6 +170,7 @@ export class Field {
       this.hostRoot,
       this.#golden,
     ]);
+    if (isUndo(this.scenario)) writeInodesAnew(this.stateDir, UNDONE);
     // What the host held before is on the disk, as it is after a few seconds.
     if (this.#onDisk) execFileSync('sync', ['-f', this.hostRoot]);
     this.daemon.load(this.#containers);
@@ -200,6 +213,16 @@ export class Field {
     });
   }
 
+  /** The agent's own directories beside the volumes, and in those that are mount points. */
+  privateDirectories(): string[] {
+    const places = new Set(this.live.flatMap((live) => [dirname(live), live]));
+    return [...places].flatMap((place) =>
+      readdirSync(place)
+        .filter((name) => name.startsWith('.refloat-'))
+        .map((name) => join(place, name)),
+    );
+  }
+
   async close(): Promise<void> {
     await this.daemon.close();
     this.unmountVolume();
@@ -207,13 +230,13 @@ export class Field {
 
   /** The first volume of the scenario `mount`: a file system of its own, or, on a disk that loses power, one within that. */
   mountVolume(): void {
-    if (!SCENARIOS[this.scenario].mountPoint) return;
+    if (!ALL_SCENARIOS[this.scenario].mountPoint) return;
     const [live = ''] = this.live;
     execFileSync('mount', this.#onDisk ? ['--bind', live, live] : ['-t', 'tmpfs', '-o', 'size=32m', 'tmpfs', live]);
   }
 
   unmountVolume(): void {
-    if (SCENARIOS[this.scenario].mountPoint) execFileSync('umount', ['-l', this.live[0] ?? '']);
+    if (ALL_SCENARIOS[this.scenario].mountPoint) execFileSync('umount', ['-l', this.live[0] ?? '']);
   }
 
   async #prepare(): Promise<void> {
@@ -229,7 +252,7 @@ export class Field {
       snapshots[version] = String(told.intents[0]?.outcome.result?.snapshotId);
     }
     const restore = (id: string) => ({ ...this.#intent(id, 'restore'), snapshot: this.#snapshotRef(snapshots.two) });
-    if (this.scenario === 'undo') {
+    if (isUndo(this.scenario)) {
       await this.#done(restore(UNDONE));
       const undo: ClaimedIntent = {
         ...this.#intent(INTENT, 'undo'),
@@ -262,7 +285,7 @@ export class Field {
   }
 
   #config(more: Partial<WorkloadConfigInput> = {}): WorkloadConfig {
-    const { volumes, replicas, restart } = SCENARIOS[this.scenario];
+    const { volumes, replicas, restart } = ALL_SCENARIOS[this.scenario];
     return WORKLOAD_CONFIG.parse({
       name: 'w',
       project: 'p',

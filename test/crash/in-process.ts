@@ -16,6 +16,7 @@ import type { AgentDeps } from '../../agent/deps.ts';
 import { createEngine } from '../../agent/docker/dockerode-engine.ts';
 import type { Engine } from '../../agent/docker/engine.ts';
 import type { ClaimedIntent } from '../../agent/intents/claimed-intent.ts';
+import { releaseExpired } from '../../agent/restore/release.ts';
 import { point } from './points.ts';
 import { recoverAll, type Told, work } from './work.ts';
 
@@ -57,8 +58,18 @@ export async function inProcess(
   environment: Readonly<Record<string, string>>,
   intent: ClaimedIntent | null,
 ): Promise<Told> {
+  const deps = depsOf(environment);
+  return intent === null ? recoverAll(deps) : work(deps, intent);
+}
+
+/** Housekeeping of held previous trees at some time: ends what is over, and what was begun. */
+export async function endHolds(environment: Readonly<Record<string, string>>, at: Date): Promise<void> {
+  await releaseExpired({ ...depsOf(environment), now: () => at });
+}
+
+function depsOf(environment: Readonly<Record<string, string>>): AgentDeps {
   const config = parseConfig(environment, {});
-  const deps: AgentDeps = {
+  return {
     config,
     engine: pointing(createEngine(config.dockerHost)),
     archiver,
@@ -66,5 +77,4 @@ export async function inProcess(
     now: () => new Date(),
     log: pino({ level: 'silent' }),
   };
-  return intent === null ? recoverAll(deps) : work(deps, intent);
 }

@@ -21,8 +21,9 @@ import { createEngine } from '../../agent/docker/dockerode-engine.ts';
 import type { ContainerInfo, Engine } from '../../agent/docker/engine.ts';
 import { startPrivateEngine } from '../../agent/docker/private-engine.ts';
 import type { ClaimedIntent, SnapshotRef, WorkloadRef } from '../../agent/intents/claimed-intent.ts';
-import { releaseExpired } from '../../agent/restore/hold.ts';
+
 import { heldTrees, isUnfinished, readJournals } from '../../agent/restore/journal-dir.ts';
+import { releaseExpired } from '../../agent/restore/release.ts';
 import { deleteSnapshot } from '../../agent/snapshots/delete-snapshot.ts';
 import { listSnapshots, snapshotStore } from '../../agent/snapshots/store.ts';
 import { newId } from '../../db/ids.ts';

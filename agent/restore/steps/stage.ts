@@ -23,6 +23,7 @@ import { type RootMetadata, readRootMetadata, writeRootMetadata } from '../../fs
 import { limitsOf } from '../../snapshots/limits.ts';
 import type { RestoreFacts, Target } from '../facts.ts';
 import { checkFidelity } from '../fidelity.ts';
+import { assertHeld } from '../hold.ts';
 import type { Step, StepContext } from '../saga.ts';
 
 export const stage: Step<RestoreFacts, 'stage'> = {
@@ -30,7 +31,8 @@ export const stage: Step<RestoreFacts, 'stage'> = {
   undoMoves: 'data',
 
   async act(context) {
-    const { targets } = context.fact('preflight');
+    const { targets, adoptedFrom } = context.fact('preflight');
+    if (adoptedFrom !== null) assertHeld(context.deps, adoptedFrom, targets);
     makeParents(context, targets);
     if (context.factOrNull('roots') === null) context.note('roots', rootsOf(targets));
     const progress = progressOf(context, targets);
@@ -39,8 +41,8 @@ export const stage: Step<RestoreFacts, 'stage'> = {
     const staged = await inParallel(apart, context.signal, async (group, signal) => {
       const made: Staged[] = [];
       for (const target of group) {
-        if (target.archive === null) assertHeld(target);
-        else made.push(await stageOne({ ...context, signal }, target, target.archive, progress(target)));
+        if (target.archive !== null)
+          made.push(await stageOne({ ...context, signal }, target, target.archive, progress(target)));
       }
       return made;
     });
@@ -163,17 +165,6 @@ function rootsOf(targets: readonly Target[]): Record<string, RootMetadata> {
 function keepRoot({ factOrNull }: Pick<StepContext<RestoreFacts>, 'factOrNull'>, target: Target): void {
   const root = factOrNull('roots')?.[target.volume];
   if (root !== undefined) writeRootMetadata(target.live, root);
-}
-
-function assertHeld(target: Target): void {
-  if (identify(target.staging) !== null) return;
-  throw new RefloatError(
-    'PREVIOUS_GONE',
-    `the previous tree of volume "${target.volume}" is gone from ${target.staging}`,
-    {
-      hint: 'Restore its pre-restore snapshot instead.',
-    },
-  );
 }
 
 function progressOf(context: StepContext<RestoreFacts>, targets: readonly Target[]) {
