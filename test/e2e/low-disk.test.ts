@@ -15,7 +15,7 @@ const MIB = 1024 * 1024;
 
 const engine = await testEngine();
 engine.removeAllAtEnd();
-const loop = mountLoop('ext4', 96 * MIB);
+const loop = mountLoop('ext4', 144 * MIB);
 const stack = await startStack(engine);
 const root = loop.path;
 const ROOTS = { REFLOAT_ALLOWED_ROOTS: root };
@@ -143,5 +143,19 @@ test('a restore that has no room first gives up what its workload holds from bef
   assert.ok(!existsSync(held.previous));
   assert.match(again.result.warnings.join(), new RegExp(`the intent ${first.id} held was given up`));
   assert.deepEqual(compareTrees(one, snapshotTree(live)), []);
+  rmSync(filler);
+});
+
+test('a restore for which that would not make the room either gives nothing up', async () => {
+  const { workload, live, write } = await workloadWithData('refused');
+  write('one');
+  const snapshot = await workload.capture();
+  truncateSync(join(live, 'data'), MIB);
+  const first = await workload.restored(snapshot);
+  const [held] = first.result.held;
+  const filler = fillUp(MIB_OF_DATA);
+  const again = await workload.restore(snapshot);
+  assert.deepEqual([again.state, again.error.code], ['failed', 'DISK_FULL']);
+  assert.ok(existsSync(held.previous));
   rmSync(filler);
 });
