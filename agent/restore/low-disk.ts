@@ -7,9 +7,9 @@
  */
 import { existsSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { toRefloatError } from '../../db/errors.ts';
+import { type RefloatError, toRefloatError } from '../../db/errors.ts';
 import type { AgentDeps } from '../deps.ts';
-import { type FileSystemSpace, reserveOf } from '../fs/disk-space.ts';
+import { type FileSystemSpace, reserveOf, spaceRefusals } from '../fs/disk-space.ts';
 import { identify } from '../fs/durable.ts';
 import { mountOf, readMounts } from '../fs/mounts.ts';
 import type { ClaimedIntent } from '../intents/claimed-intent.ts';
@@ -39,28 +39,50 @@ export async function releaseForSpace(deps: AgentDeps): Promise<string[]> {
   return ended;
 }
 
-/** What a workload's held trees take on one file system. */
-export interface RoomHeld {
-  readonly mountPoint: string;
-  /** Allocated; more than comes free where files share blocks with others (reflinks). */
-  readonly bytes: number;
-  readonly inodes: number;
+export interface RoomToMake {
+  /** Of the file systems that are too small also when all that may go is gone; empty when there is room, or can be. */
+  readonly refusals: readonly RefloatError[];
+  /** Mount points that are too small now. */
+  readonly full: readonly string[];
+  /** Whose trees may be given up for it. */
   readonly intentIds: readonly string[];
 }
 
 /**
- * What giving up all that a workload holds would free, of the trees that may go; changes nothing.
+ * Whether giving up what a workload holds would make the room that is missing; changes nothing.
  * @param by the intent that needs the room
- * @param mountPoints file systems that matter
  * @param except an intent whose tree it needs
  */
-export async function roomHeld(
+export async function roomToMake(
+  deps: AgentDeps,
+  by: Pick<ClaimedIntent, 'id' | 'workload'>,
+  fileSystems: readonly FileSystemSpace[],
+  except: string | null,
+): Promise<RoomToMake> {
+  const refusals = spaceRefusals(fileSystems);
+  const tooSmall = fileSystems.filter((fileSystem) => spaceRefusals([fileSystem]).length > 0);
+  const full = tooSmall.map(({ mountPoint }) => mountPoint);
+  if (full.length === 0) return { refusals, full, intentIds: [] };
+  const rooms = await roomHeld(deps, by, full, except);
+  const helps = spaceRefusals(withRoom(tooSmall, rooms)).length === 0;
+  return { refusals: helps ? [] : refusals, full, intentIds: [...new Set(rooms.map(({ intentId }) => intentId))] };
+}
+
+/** What one held tree takes: allocated bytes, more than comes free where files share blocks with others (reflinks). */
+interface RoomHeld {
+  readonly intentId: string;
+  readonly mountPoint: string;
+  readonly bytes: number;
+  readonly inodes: number;
+}
+
+async function roomHeld(
   deps: AgentDeps,
   by: Pick<ClaimedIntent, 'id' | 'workload'>,
   mountPoints: readonly string[],
   except: string | null,
 ): Promise<RoomHeld[]> {
-  const rooms = new Map<string, RoomHeld>();
+  const rooms: RoomHeld[] = [];
   const mounts = readMounts();
   for (const { intentId, state } of heldBy(deps, by, except)) {
     try {
@@ -69,28 +91,25 @@ export async function roomHeld(
         const { mountPoint } = mountOf(mounts, dirname(tree.previous));
         if (!mountPoints.includes(mountPoint) || identify(tree.previous) === null) continue;
         const { allocatedBytes, entries, hardLinks } = await deps.archiver.measure(tree.previous);
-        const room = rooms.get(mountPoint);
-        rooms.set(mountPoint, {
-          mountPoint,
-          bytes: (room?.bytes ?? 0) + allocatedBytes,
-          inodes: (room?.inodes ?? 0) + entries - hardLinks,
-          intentIds: [...new Set([...(room?.intentIds ?? []), intentId])],
-        });
+        rooms.push({ intentId, mountPoint, bytes: allocatedBytes, inodes: entries - hardLinks });
       }
     } catch (thrown) {
       // It stays, so it makes no room.
       deps.log.warn({ intentId, error: toRefloatError(thrown).toJSON() }, 'low disk, but a previous tree stays');
     }
   }
-  return [...rooms.values()];
+  return rooms;
 }
 
 /** What would be free if the held trees were gone. */
-export function withRoom(fileSystems: readonly FileSystemSpace[], rooms: readonly RoomHeld[]): FileSystemSpace[] {
+function withRoom(fileSystems: readonly FileSystemSpace[], rooms: readonly RoomHeld[]): FileSystemSpace[] {
   return fileSystems.map((fileSystem) => {
-    const room = rooms.find(({ mountPoint }) => mountPoint === fileSystem.mountPoint);
-    const { bytesFree, inodesFree } = fileSystem;
-    return { ...fileSystem, bytesFree: bytesFree + (room?.bytes ?? 0), inodesFree: inodesFree + (room?.inodes ?? 0) };
+    const mine = rooms.filter(({ mountPoint }) => mountPoint === fileSystem.mountPoint);
+    return {
+      ...fileSystem,
+      bytesFree: mine.reduce((sum, { bytes }) => sum + bytes, fileSystem.bytesFree),
+      inodesFree: mine.reduce((sum, { inodes }) => sum + inodes, fileSystem.inodesFree),
+    };
   });
 }
 

@@ -8,13 +8,13 @@
 import { type RefloatError, toRefloatError } from '../../db/errors.ts';
 import type { PlannedDowntime, PlannedImage, RestorePlan, TreeDifference } from '../../db/results.ts';
 import type { AgentDeps } from '../deps.ts';
-import { spaceRefusals } from '../fs/disk-space.ts';
 import type { ClaimedIntent } from '../intents/claimed-intent.ts';
 import { limitsOf } from '../snapshots/limits.ts';
 import { readManifestOf } from '../snapshots/read-manifest.ts';
 import { snapshotStore } from '../snapshots/store.ts';
 import type { Target } from './facts.ts';
 import { readJournals } from './journal-dir.ts';
+import { roomToMake } from './low-disk.ts';
 import { checkRestore, measureSpace, type RestoreChecks } from './plan.ts';
 
 /** Of all volumes together. */
@@ -25,8 +25,13 @@ const NAMES_PER_KIND = 20;
 export async function planRestore(deps: AgentDeps, intent: ClaimedIntent, signal: AbortSignal): Promise<RestorePlan> {
   const checks = await checkRestore(deps, intent);
   const { fileSystems, sizes } = await measureSpace(deps, checks.targets);
-  const refusals = [...checks.refusals, ...spaceRefusals(fileSystems)];
   const warnings = [...checks.warnings];
+  const room = await roomToMake(deps, intent, fileSystems, checks.adoptedFrom);
+  const refusals = [...checks.refusals, ...room.refusals];
+  if (room.full.length > 0 && room.refusals.length === 0)
+    warnings.push(
+      `low disk: previous trees are given up, of ${room.intentIds.join(', ')}; their pre-restore snapshots stay`,
+    );
   const image = await plannedImage(deps, intent, checks);
   if (image?.movedSinceCapture === true)
     warnings.push(

@@ -139,6 +139,9 @@ test('a restore that has no room first gives up what its workload holds from bef
   // Room for the new tree only once the old one is gone, and yet above the reserve meanwhile.
   const filler = fillUp(MIB_OF_DATA + 4);
   writeFileSync(join(live, 'which'), 'three');
+  const plan = await workload.plan(snapshot);
+  assert.deepEqual([plan.ok, existsSync(held.previous)], [true, true]);
+  assert.match(plan.warnings.join(), new RegExp(`given up, of ${first.id}`));
   const again = await workload.restored(snapshot);
   assert.ok(!existsSync(held.previous));
   assert.match(again.result.warnings.join(), new RegExp(`the intent ${first.id} held was given up`));
@@ -154,6 +157,8 @@ test('a restore for which that would not make the room either gives nothing up',
   const first = await workload.restored(snapshot);
   const [held] = first.result.held;
   const filler = fillUp(MIB_OF_DATA);
+  const plan = await workload.plan(snapshot);
+  assert.deepEqual([plan.ok, plan.refusals[0].code], [false, 'DISK_FULL']);
   const again = await workload.restore(snapshot);
   assert.deepEqual([again.state, again.error.code], ['failed', 'DISK_FULL']);
   assert.ok(existsSync(held.previous));

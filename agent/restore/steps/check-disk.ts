@@ -4,7 +4,7 @@
  */
 import { spaceRefusals } from '../../fs/disk-space.ts';
 import type { RestoreFacts } from '../facts.ts';
-import { giveUpOne, roomHeld, withRoom } from '../low-disk.ts';
+import { giveUpOne, roomToMake } from '../low-disk.ts';
 import { measureSpace } from '../plan.ts';
 import type { Step } from '../saga.ts';
 import { refuse } from './preflight.ts';
@@ -16,16 +16,13 @@ export const checkDisk: Step<RestoreFacts, 'check_disk'> = {
     const { targets, adoptedFrom } = fact('preflight');
     for (;;) {
       const { fileSystems } = await measureSpace(deps, targets);
-      const refusals = spaceRefusals(fileSystems);
-      if (refusals.length === 0) return { fileSystems };
       // What this workload holds from before may make the room; each has a verified snapshot.
-      const full = fileSystems.filter((fileSystem) => spaceRefusals([fileSystem]).length > 0);
-      const places = full.map(({ mountPoint }) => mountPoint);
-      const rooms = await roomHeld(deps, intent, places, adoptedFrom);
+      const { refusals, full } = await roomToMake(deps, intent, fileSystems, adoptedFrom);
       // Nothing is given up for a restore that is refused all the same.
-      if (spaceRefusals(withRoom(full, rooms)).length > 0) refuse(refusals);
-      const ended = await giveUpOne(deps, intent, places, adoptedFrom);
-      if (ended === null) refuse(refusals);
+      refuse(refusals);
+      if (full.length === 0) return { fileSystems };
+      const ended = await giveUpOne(deps, intent, full, adoptedFrom);
+      if (ended === null) refuse(spaceRefusals(fileSystems));
       else
         warn(`low disk: the previous tree that the intent ${ended} held was given up; its pre-restore snapshot stays`);
     }

@@ -21,7 +21,7 @@ import type { Target } from '../../../agent/restore/facts.ts';
 import { assertHeld, finishAdoptions, heldTargets } from '../../../agent/restore/hold.ts';
 import { Journal } from '../../../agent/restore/journal.ts';
 import { ensureJournalDirectory, heldTrees, journalPath, readJournal } from '../../../agent/restore/journal-dir.ts';
-import { roomHeld } from '../../../agent/restore/low-disk.ts';
+import { roomToMake } from '../../../agent/restore/low-disk.ts';
 import { beingRemoved, release, releaseBeforeSnapshot, releaseExpired } from '../../../agent/restore/release.ts';
 import { keepWhatIsThere } from '../../../agent/restore/resolve.ts';
 import { createSnapshot } from '../../../agent/snapshots/create-snapshot.ts';
@@ -309,11 +309,18 @@ test('how much room the held trees would make is told by file system, without wh
   writeFileSync(join(first.targets[0]?.staging ?? '', 'large'), Buffer.alloc(1_048_576, 1));
   const by = { id: newId(), workload: first.intent.workload };
   const { mountPoint } = mountOf(readMounts(), root);
-  const [room, ...more] = await roomHeld(deps, by, [mountPoint], null);
-  assert.deepEqual([more, room?.intentIds], [[], [first.intent.id]]);
-  assert.ok(room !== undefined && room.bytes >= 1_048_576 && room.inodes >= 3, JSON.stringify(room));
-  assert.deepEqual(await roomHeld(deps, by, [mountPoint], first.intent.id), []);
-  assert.deepEqual(await roomHeld(deps, by, ['/elsewhere'], null), []);
+  // A disk with as little room as the trees would just make, and one with too little all the same.
+  const disk = (bytesFree: number) => {
+    const type = 'ext4';
+    return [{ mountPoint, type, bytesNeeded: 1_048_576, bytesFree, inodesNeeded: 3, inodesFree: 0 }];
+  };
+  const room = await roomToMake(deps, by, disk(0), null);
+  assert.deepEqual(room, { refusals: [], full: [mountPoint], intentIds: [first.intent.id] });
+  assert.deepEqual(await roomToMake(deps, by, [], null), { refusals: [], full: [], intentIds: [] });
+  const codes = async (...[fileSystems, except]: [ReturnType<typeof disk>, string | null]) =>
+    (await roomToMake(deps, by, fileSystems, except)).refusals.map(({ code }) => code);
+  assert.deepEqual(await codes(disk(-1_048_576), null), ['DISK_FULL', 'INODES_FULL']);
+  assert.deepEqual(await codes(disk(0), first.intent.id), ['DISK_FULL', 'INODES_FULL'], 'it needs that one');
   renameSync(store.directoryOf(first.snapshotId), join(root, `away-${first.snapshotId}`));
-  assert.deepEqual(await roomHeld(deps, by, [mountPoint], null), []);
+  assert.deepEqual(await codes(disk(0), null), ['DISK_FULL', 'INODES_FULL'], 'the last copy stays');
 });
