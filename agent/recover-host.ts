@@ -41,8 +41,7 @@ export async function recoverHost(deps: AgentDeps): Promise<RecoveredHost> {
     await finishReleases(deps);
     const repaired = await repairDeploys(deps);
     await removeReplaced(deps);
-    const store = snapshotStore(deps.config.stateDir);
-    await removeLeftovers(store, (id) => isBeingImported(store, id));
+    await removeHalfMade(deps);
     await removeUnknownSnapshots(deps);
     return { intents, repaired };
   } finally {
@@ -64,7 +63,7 @@ async function removeUnknownSnapshots(deps: AgentDeps): Promise<void> {
   }
 }
 
-/** Containers that a restore replaced, and could not remove at its end. */
+/** Containers that a restore replaced, and could not remove at its end. One that still cannot be removed keeps nothing else from its work. */
 async function removeReplaced(deps: AgentDeps): Promise<void> {
   const over = new Set<string>();
   for (const { state } of readJournals(deps.config.stateDir))
@@ -73,7 +72,23 @@ async function removeReplaced(deps: AgentDeps): Promise<void> {
     const was = parseSetAside(name);
     return was?.by === 'restore' && over.has(`${was.workloadId} ${was.intent}`);
   });
-  await removeAsides(deps.engine, replaced);
+  for (const container of replaced) {
+    await removeAsides(deps.engine, [container]).catch((thrown: unknown) => {
+      const error = toRefloatError(thrown).toJSON();
+      deps.log.error({ container: container.name, error }, 'a replaced container could not be removed');
+    });
+  }
+}
+
+/** What cannot be removed now, on a disk that fails, is tried again at the next start. */
+async function removeHalfMade(deps: AgentDeps): Promise<void> {
+  const store = snapshotStore(deps.config.stateDir);
+  await removeLeftovers(
+    store,
+    (id) => isBeingImported(store, id),
+    (path, thrown) =>
+      deps.log.error({ path, error: toRefloatError(thrown).toJSON() }, 'a half-made snapshot could not be removed'),
+  );
 }
 
 function spoolOutcome(spool: Spool, { outcome, error }: Recovered): void {

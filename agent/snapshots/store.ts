@@ -47,14 +47,31 @@ export function listSnapshots(store: SnapshotStore): string[] {
  * Removes what a crash left half made or half removed. Only at the agent's start, when nothing but an import from the command line can
  * be working on the store.
  * @param isWorkedOn whether a living process works on this id
+ * @param onFailure told of each that cannot be removed; without it the first of them is thrown
+ * @returns the names of those that were removed
  */
-export async function removeLeftovers(store: SnapshotStore, isWorkedOn = (_id: string) => false): Promise<string[]> {
+export async function removeLeftovers(
+  store: SnapshotStore,
+  isWorkedOn = (_id: string) => false,
+  onFailure: (path: string, thrown: unknown) => void = (_path, thrown) => {
+    throw thrown;
+  },
+): Promise<string[]> {
   const leftovers = names(store).filter((name) => {
     const id = /^\.(?:partial|deleted|import)-(.*)$/.exec(name)?.[1];
     return id !== undefined && isUuid(id) && !isWorkedOn(id);
   });
-  for (const name of leftovers) await removeTree(join(store.directory, name));
-  return leftovers;
+  const removed: string[] = [];
+  for (const name of leftovers) {
+    const path = join(store.directory, name);
+    try {
+      await removeTree(path);
+      removed.push(name);
+    } catch (thrown) {
+      onFailure(path, thrown);
+    }
+  }
+  return removed;
 }
 
 function names(store: SnapshotStore): string[] {
