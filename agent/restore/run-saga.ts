@@ -73,10 +73,12 @@ export async function unwind<Facts>(
     append(run, { type: 'undone', step: step.name });
     run.control.emit('step', { step: step.name, status: 'undone' });
   }
+  // Read again: an undo may have had something to say.
+  const { timings, warnings } = stateOf(run);
   return finish(run, {
     state: unwinding.state,
     error: unwinding.error,
-    result: { ...kept, steps: state.timings, warnings: state.warnings },
+    result: { ...kept, steps: timings, warnings },
   });
 }
 

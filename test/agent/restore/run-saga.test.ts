@@ -147,3 +147,14 @@ test('an undo that fails in passing is tried again; one that fails for good is s
     });
   }
 });
+
+test('what an undo has to say is in the result', async () => {
+  await withSaga('start', async (run) => {
+    const [exchange, ...others] = run.saga.steps;
+    assert.ok(exchange !== undefined);
+    const told: typeof exchange = { ...exchange, undo: async ({ warn }) => warn('a container is gone') };
+    const outcome = await rollForward({ ...run, saga: { ...run.saga, steps: [told, ...others] } });
+    assert.equal(outcome.state, 'rolled_back');
+    assert.deepEqual(outcome.result?.warnings, ['a container is gone']);
+  });
+});
