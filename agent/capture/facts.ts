@@ -47,7 +47,7 @@ export interface CaptureFacts {
   before_hook: { readonly ran: boolean };
   /** The workload's containers before the first one was touched. */
   containers: readonly QuiescedContainer[];
-  /** RFC 3339; the moment before the first container was touched. */
+  /** RFC 3339; the moment before the first container was stopped or paused. */
   freezing: string;
   freeze: { readonly mode: Freeze; readonly frozen: readonly string[] };
   clone: {

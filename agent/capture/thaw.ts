@@ -1,5 +1,5 @@
 /** Brings back what `freeze` put to rest: the same containers, with the restart policies that they had. May be repeated. */
-import { resume } from '../deploy/quiesce.ts';
+import { resume, stopAll } from '../deploy/quiesce.ts';
 import type { StepContext } from '../restore/saga.ts';
 import type { CaptureFacts } from './facts.ts';
 
@@ -9,6 +9,9 @@ export async function thaw({ deps, intent, factOrNull, warn }: StepContext<Captu
   const running = containers.filter((container) => container.active && container.state !== 'paused');
   switch (intent.workload.config.capture.freeze) {
     case 'stop': {
+      // One that is still being stopped looks like one that runs, and ends for good in a moment.
+      if (factOrNull('freezing') !== null && factOrNull('freeze') === null)
+        await stopAll(deps.engine, running, intent.workload.config.stopTimeoutSeconds);
       const { gone } = await resume(deps.engine, running);
       for (const name of gone) warn(`the container "${name}" was removed by somebody while it was frozen`);
       return;

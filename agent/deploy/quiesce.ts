@@ -5,7 +5,9 @@
  * when the daemon or the host restarts; `resume` gives each its restart policy back and starts those that were active.
  * Both may be repeated, and continued after a crash between any two calls. All containers are worked on at once, and between the
  * last stop and the first start nothing is asked of Docker that is not needed.
- * Does not guarantee: anything about containers that were not recorded; `outsiders.ts` looks for them.
+ * Does not guarantee: anything about containers that were not recorded; `outsiders.ts` looks for them. That `resume` brings back
+ * what is still being stopped: until it has ended it counts as running, and it ends for good. Where an agent died or gave up
+ * while Docker was stopping, call `stopAll` first, which waits for that end, and costs nothing where there is nothing to wait for.
  */
 import { RefloatError } from '../../db/errors.ts';
 import type { ContainerInfo, Engine, RestartPolicy } from '../docker/engine.ts';
@@ -44,10 +46,22 @@ export async function recordContainers(
       );
     }
     if (info.state === 'removing') continue;
-    if (info.autoRemove && info.active) throw removesItself(info);
+    if (info.autoRemove && info.active)
+      throw removesItself(info, 'Deploy the workload through Refloat, or start the container without --rm.');
     found.push(record(info));
   }
   return found.sort((a, b) => compareNames(a.name, b.name));
+}
+
+/**
+ * A container that is not the workload's, and is to be stopped and started with it. Null when it is gone, or about to be.
+ * @throws RefloatError `CONTAINER_FAILED` (it was started with --rm)
+ */
+export async function recordOther(engine: Engine, id: string): Promise<QuiescedContainer | null> {
+  const info = await engine.inspect(id);
+  if (info === null || info.state === 'removing') return null;
+  if (info.autoRemove && info.active) throw removesItself(info, 'Stop it first, or start it without --rm.');
+  return record(info);
 }
 
 /** What a saga remembers of a container. */
@@ -93,10 +107,14 @@ export async function assertStopped(
   for (const info of after) if (info?.active === true) throw stillActive(info);
 }
 
+/** A dead container is one that Docker failed to remove; it can neither be updated nor started. */
+export function isAlive({ state }: Pick<QuiescedContainer, 'state'>): boolean {
+  return state !== 'dead';
+}
+
 /** Docker starts none of them by itself from here on. */
 export async function disableRestarts(engine: Engine, records: readonly QuiescedContainer[]): Promise<void> {
-  // A dead container is one that Docker failed to remove; it can neither be updated nor started.
-  const living = records.filter((container) => container.state !== 'dead');
+  const living = records.filter(isAlive);
   await allToTheEnd(
     living.map((container) =>
       aboutUnlessGone(engine, container, engine.setRestartPolicy(container.id, { name: 'no', maximumRetryCount: 0 })),
@@ -107,21 +125,35 @@ export async function disableRestarts(engine: Engine, records: readonly Quiesced
 /**
  * Brings the recorded containers back: restart policies as they were, and what was active runs again (what was paused is
  * paused again).
+ * @param afresh default: what runs already is left running
  * @returns the names of those that are not there any more; nobody can bring them back
  * @throws RefloatError `CONTAINER_FAILED` and the engine's codes, after having tried all of them
  */
-export async function resume(engine: Engine, records: readonly QuiescedContainer[]): Promise<{ gone: string[] }> {
-  const living = records.filter((container) => container.state !== 'dead');
-  const back = await allToTheEnd(living.map((container) => resumeOne(engine, container)));
+export async function resume(
+  engine: Engine,
+  records: readonly QuiescedContainer[],
+  afresh?: Afresh,
+): Promise<{ gone: string[] }> {
+  const living = records.filter(isAlive);
+  const back = await allToTheEnd(living.map((container) => resumeOne(engine, container, afresh)));
   return { gone: living.filter((_, index) => back[index] === false).map((container) => container.name) };
 }
 
 type Resumable = Pick<QuiescedContainer, 'id' | 'name' | 'state' | 'active' | 'restartPolicy'>;
 
+/**
+ * The data was exchanged while the containers were stopped, so that one which runs before it is started may have been started
+ * by somebody else on what lay there before: Docker resolves what a container mounts when a start begins, and nothing that it says
+ * afterwards tells. Such a one is stopped, and started again. One that an earlier try of ours started, too: whose start it was is not known.
+ */
+export interface Afresh {
+  readonly stopTimeoutSeconds: number;
+}
+
 /** False when the container is not there any more. */
-export async function resumeOne(engine: Engine, container: Resumable): Promise<boolean> {
+export async function resumeOne(engine: Engine, container: Resumable, afresh?: Afresh): Promise<boolean> {
   const work = container.active
-    ? start(engine, container)
+    ? start(engine, container, afresh)
     : engine.setRestartPolicy(container.id, container.restartPolicy);
   return (
     (await aboutUnlessGone(
@@ -132,12 +164,15 @@ export async function resumeOne(engine: Engine, container: Resumable): Promise<b
   );
 }
 
-async function start(engine: Engine, container: Resumable): Promise<void> {
+async function start(engine: Engine, container: Resumable, afresh?: Afresh): Promise<void> {
   // Docker does not start a paused container; it is paused when an earlier run came this far.
   const isBack = container.state === 'paused' && (await engine.inspect(container.id))?.state === 'paused';
   // The policy after the start: setting it takes Docker's lock of the container, and with it some of the downtime.
   try {
-    if (!isBack) await engine.start(container.id);
+    if (!isBack && !(await engine.start(container.id)) && afresh !== undefined) {
+      await engine.stop(container.id, afresh.stopTimeoutSeconds);
+      await engine.start(container.id);
+    }
   } finally {
     await engine.setRestartPolicy(container.id, container.restartPolicy);
   }
@@ -164,12 +199,12 @@ function stillActive(info: ContainerInfo): RefloatError {
   });
 }
 
-function removesItself(info: ContainerInfo): RefloatError {
+function removesItself(info: ContainerInfo, hint: string): RefloatError {
   return new RefloatError(
     'CONTAINER_FAILED',
     `container ${info.name} was started with --rm: Docker would remove it as soon as it stops`,
     {
-      hint: 'Deploy the workload through Refloat, or start the container without --rm.',
+      hint,
       details: { container: info.name },
     },
   );

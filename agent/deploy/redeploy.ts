@@ -1,9 +1,9 @@
 /**
  * Brings a quiesced workload up again on the image that it ran, within a restore or undo.
  *
- * Guarantees: containers that still match the configuration are started as they are, and those of them that are gone are made anew; else all are recreated from the
- * configuration, pinned to the image, and the old ones stay aside, stopped, until `finishRedeploy`. What was stopped before stays
- * stopped. `undoRedeploy` leaves the old containers under their names, stopped, with restart policy `no`, and nothing else;
+ * Guarantees: containers that still match the configuration are started as they are, on the data of now whoever else starts them
+ * meanwhile, and those of them that are gone are made anew; else all are recreated from the configuration, pinned to the image, and the old ones stay aside, stopped, until `finishRedeploy`. What was stopped before stays
+ * stopped; a dead container (one that Docker failed to remove) counts as not there. `undoRedeploy` leaves the old containers under their names, stopped, with restart policy `no`, and nothing else;
  * `resume` then starts them. Each function may be repeated and continued after a crash between any two calls: it decides by the
  * input and the engine's state alone.
  * Does not guarantee: that what was started stays up; `health.ts` looks.
@@ -15,7 +15,7 @@ import { about, aboutUnlessGone, allToTheEnd, isConflict } from './container-err
 import { assertComplete } from './find-adopted.ts';
 import { INTENT_LABEL, WORKLOAD_LABEL, workloadFilter } from './labels.ts';
 import { planContainers } from './plan-containers.ts';
-import { disableRestarts, quiesce, record, resumeOne } from './quiesce.ts';
+import { disableRestarts, isAlive, quiesce, record, resumeOne } from './quiesce.ts';
 import { setAsideName } from './set-aside.ts';
 import { slotNames } from './slot-names.ts';
 import { stillMatches } from './still-match.ts';
@@ -30,11 +30,12 @@ export type RedeployDeps = Pick<AgentDeps, 'engine'>;
 export async function redeploy(deps: RedeployDeps, lock: WorkloadLock, input: RedeployInput): Promise<RedeployResult> {
   lock.assertHeld(input.workload.id);
   const { engine } = deps;
-  const { before } = input;
-  const matches = before.every((one) => stillMatches(one, input.workload.config, input.imageId, input.hostPaths));
+  const { config } = input.workload;
+  const before = input.before.filter(isAlive);
+  const matches = before.every((one) => stillMatches(one, config, input.imageId, input.hostPaths));
   // No container at all is no match either: the workload was removed, and comes back from its configuration.
   if (before.length > 0 && matches) {
-    const back = await allToTheEnd(before.map((container) => resumeOne(engine, container)));
+    const back = await allToTheEnd(before.map((container) => resumeOne(engine, container, config)));
     if (back.every(Boolean)) {
       return {
         containers: before.map(({ id }) => id),
@@ -54,7 +55,7 @@ async function replaceGone(
   input: RedeployInput,
   gone: readonly QuiescedContainer[],
 ): Promise<RedeployResult> {
-  const { before } = input;
+  const before = input.before.filter(isAlive);
   await assertCanMake(deps, input);
   const replaced = await makeAnew(
     deps,
@@ -91,7 +92,8 @@ async function assertCanMake({ engine }: RedeployDeps, input: RedeployInput): Pr
 /** Containers of these names from the configuration, on the pinned image; each runs if its predecessor did. */
 async function makeAnew(deps: RedeployDeps, input: RedeployInput, names: readonly string[]): Promise<RedeployResult> {
   const { engine } = deps;
-  const { before, workload } = input;
+  const { workload } = input;
+  const before = input.before.filter(isAlive);
   const plan = planContainers({ ...input, image: input.image ?? workload.config.image, names });
   const created = await allToTheEnd(plan.map((spec) => createOnce(deps, spec, input)));
   const wanted = plan.map((spec) => shouldRun(spec.name, before));

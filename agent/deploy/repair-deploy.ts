@@ -11,7 +11,7 @@ import type { ContainerInfo, Engine } from '../docker/engine.ts';
 import { withRetries } from '../with-retries.ts';
 import { about, aboutUnlessGone, allToTheEnd } from './container-error.ts';
 import { HOST_LABEL, INTENT_LABEL, WORKLOAD_LABEL } from './labels.ts';
-import { quiesce, record, resumeOne } from './quiesce.ts';
+import { isAlive, quiesce, record, resumeOne } from './quiesce.ts';
 import type { RedeployDeps } from './redeploy.ts';
 import { intentMark, parseSetAside, type SetAside } from './set-aside.ts';
 import type { WorkloadLock } from './workload-lock.ts';
@@ -112,14 +112,16 @@ export async function removeAsides(engine: Engine, containers: readonly Containe
 
 async function bringBack(engine: Engine, group: readonly Aside[], created: readonly ContainerInfo[]): Promise<void> {
   try {
-    await quiesce(engine, created.map(record), STOP_SECONDS);
+    // A deploy that died while it stopped the old ones left some that still run, and end in a moment.
+    const ending = mayBeStopping(group) ? group.map(({ container }) => container) : [];
+    await quiesce(engine, [...created, ...ending].map(record), STOP_SECONDS);
     await allToTheEnd(created.map((one) => about(one, engine.remove(one.id))));
     await allToTheEnd(
       group.map(async ({ container, was }) => {
         // The name last: as long as it says that the container stands aside, all of this is done again after a crash.
         const active = was.state !== 'stop';
         const before = { ...record(container), restartPolicy: was.restartPolicy, active, state: stateOf(was) };
-        await resumeOne(engine, before);
+        if (isAlive(container)) await resumeOne(engine, before);
         await aboutUnlessGone(engine, container, engine.rename(container.id, was.name));
       }),
     );
@@ -133,6 +135,14 @@ async function bringBack(engine: Engine, group: readonly Aside[], created: reado
       cause: thrown,
     });
   }
+}
+
+/**
+ * A deploy stops the first only when all have policy `no`, and they get theirs back only when all stops have ended. Containers whose
+ * own policy is `no` never tell, and are started again although they may have run undisturbed.
+ */
+function mayBeStopping(group: readonly Aside[]): boolean {
+  return group.every(({ container }) => !isAlive(container) || container.restartPolicy.name === 'no');
 }
 
 function stateOf(was: SetAside): ContainerInfo['state'] {

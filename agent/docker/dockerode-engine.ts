@@ -33,6 +33,7 @@ export interface EngineOptions {
 }
 
 const EXEC_POLL_MS = 50;
+const START_ATTEMPTS = 2;
 const UPDATE_ATTEMPTS = 20;
 const UPDATE_PAUSE_MS = 25;
 const PULL_MS = 3_600_000;
@@ -146,13 +147,20 @@ class DockerodeEngine implements Engine {
     return (answer as { Id: string }).Id;
   }
 
-  async start(id: string): Promise<void> {
-    await this.#act(id, 'start').catch(async (thrown: unknown) => {
-      if (statusOf(thrown) !== 304) throw startFailure(thrown, id);
-      // It runs already, says Docker.
-      if ((await this.inspect(id))?.active === true) return;
-      throw contradiction(`container ${id} does not run, and the engine said that it does`, thrown);
-    });
+  async start(id: string): Promise<boolean> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await this.#act(id, 'start');
+        return true;
+      } catch (thrown) {
+        if (statusOf(thrown) !== 304) throw startFailure(thrown, id);
+        // It runs already, says Docker.
+        if ((await this.inspect(id))?.active === true) return false;
+        // One that ended between the two answers is to be started after all.
+        if (attempt === START_ATTEMPTS)
+          throw contradiction(`container ${id} does not run, and the engine said that it does`, thrown);
+      }
+    }
   }
 
   async stop(id: string, timeoutSeconds: number): Promise<void> {

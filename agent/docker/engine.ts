@@ -83,8 +83,11 @@ export interface Engine {
   /** What a container was given beyond its image's own settings; null if there is none, or its image is gone. */
   configuration(id: string): Promise<ContainerConfiguration | null>;
   create(spec: ContainerSpec): Promise<string>;
-  /** Started, or ran already. */
-  start(id: string): Promise<void>;
+  /**
+   * Started, or ran already; false then. Whoever started it may have done so before the caller changed what it mounts, and one that
+   * is being stopped runs until it ends.
+   */
+  start(id: string): Promise<boolean>;
   /** Stopped, or was already, or is gone. Docker kills it after `timeoutSeconds`; the call's own time-out is that plus a margin. */
   stop(id: string, timeoutSeconds: number): Promise<void>;
   pause(id: string): Promise<void>;

@@ -5,7 +5,6 @@
 import { dirname, join } from 'node:path';
 import { RefloatError, toRefloatError } from '../../db/errors.ts';
 import { assertComplete, findAdopted } from '../deploy/find-adopted.ts';
-import { findOutsiders } from '../deploy/outsiders.ts';
 import { type PickedImage, pickImage } from '../deploy/pick-image.ts';
 import { recordContainers } from '../deploy/quiesce.ts';
 import type { QuiescedContainer } from '../deploy/types.ts';
@@ -22,6 +21,7 @@ import type { Target } from './facts.ts';
 import { heldTargets } from './hold.ts';
 import { assertNothingUnfinished, readJournal } from './journal-dir.ts';
 import { nestTargets, partlyRestoredRefusals, sameDirectoryRefusals } from './nesting.ts';
+import { checkSharing } from './sharing.ts';
 
 export interface RestoreChecks {
   readonly targets: readonly Target[];
@@ -67,19 +67,9 @@ export async function checkRestore(deps: AgentDeps, intent: ClaimedIntent): Prom
   if (adopted !== null && containers.length === 0)
     await collect(Promise.resolve().then(() => assertComplete(intent.workload.config)));
   const image = await collect(pickImageOrRefuse(deps, intent, containers));
-  const outsiders = await collect(
-    findOutsiders(
-      deps.engine,
-      intent.workload.id,
-      targets.map((target) => target.live),
-      adoptedIds,
-    ),
-  );
-  for (const outsider of outsiders ?? []) {
-    const isShared = targets.some((target) => target.live === outsider.path && target.shared);
-    if (!isShared) refusals.push(sharedWith(outsider));
-    else warnings.push(`the container "${outsider.name}" shares ${outsider.path}, and is stopped and started too`);
-  }
+  const sharing = await collect(checkSharing(deps.engine, intent.workload.id, targets, adoptedIds));
+  refusals.push(...(sharing?.refusals ?? []));
+  warnings.push(...(sharing?.warnings ?? []));
 
   return {
     targets,
@@ -276,18 +266,6 @@ function mountRefusals(volumes: readonly VolumeTarget[]): RefloatError[] {
       }),
     ];
   });
-}
-
-/** Who else mounts a path of the restore, as a refusal that names it. */
-export function sharedWith(outsider: { readonly name: string; readonly path: string }): RefloatError {
-  return new RefloatError(
-    'VOLUME_SHARED',
-    `the container "${outsider.name}", which is not one of the workload's, mounts ${outsider.path}`,
-    {
-      hint: `Stop "${outsider.name}" first, or set "shared": true on the volume: then a restore stops and starts it too.`,
-      details: { container: outsider.name, path: outsider.path },
-    },
-  );
 }
 
 function notAnImage(source: string): RefloatError {

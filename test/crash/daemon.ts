@@ -3,30 +3,24 @@
  * makes a case of a sweep cost milliseconds where the real engine takes half a second; `daemon.test.ts` holds it against that.
  *
  * "The application" of a container looks at its mounts in the moment in which it starts: `onStart` is told, and says whether
- * it goes on running or ends. Restart policies act as Docker's do, also when the daemon or the host starts again.
+ * it goes on running or ends. Restart policies act as Docker's do, also when the daemon or the host starts again. With `stopMs` it
+ * takes its time to end when it is told to, as most do; it ends then also when whoever asked for it is gone.
  */
 import { randomBytes } from 'node:crypto';
-import { lstatSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  type Answer,
+  conflict,
+  type DaemonContainer,
+  exists,
+  inspected,
+  mountsOf,
+  NOTHING,
+  refusal,
+} from './daemon-answers.ts';
 
-type PolicyName = '' | 'no' | 'always' | 'unless-stopped' | 'on-failure';
-
-export interface DaemonContainer {
-  id: string;
-  name: string;
-  imageId: string;
-  image: string;
-  state: 'created' | 'running' | 'paused' | 'exited';
-  exitCode: number;
-  restartCount: number;
-  startedAt: string;
-  createdAt: string;
-  policy: { Name: PolicyName; MaximumRetryCount: number };
-  labels: Record<string, string>;
-  mounts: { Type: string; Source: string; Target: string; ReadOnly: boolean }[];
-  /** A person or the agent stopped it: `unless-stopped` leaves it alone then. */
-  stoppedByHand: boolean;
-}
+export type { DaemonContainer };
 
 export interface DaemonOptions {
   readonly socket: string;
@@ -36,14 +30,19 @@ export interface DaemonOptions {
   readonly onStart: (container: DaemonContainer) => boolean;
 }
 
-interface Answer {
-  readonly status: number;
-  readonly body?: unknown;
+type Handler = (
+  container: DaemonContainer,
+  query: URLSearchParams,
+  body: Record<string, unknown>,
+) => Answer | Promise<Answer>;
+
+/** A container that was told to end, and has not yet. */
+interface Ending {
+  readonly ended: Promise<void>;
+  /** At once, as when the host loses power. */
+  readonly end: () => void;
 }
 
-type Handler = (container: DaemonContainer, query: URLSearchParams, body: Record<string, unknown>) => Answer;
-
-const NOTHING: Answer = { status: 204 };
 const LIMIT_OF_BODY = 1_048_576;
 
 export class Daemon {
@@ -51,7 +50,10 @@ export class Daemon {
   containers: DaemonContainer[] = [];
   /** While true every call is answered by a closed connection, as by a host without power. */
   isDead = false;
+  /** How long an application takes to end once it is told to; 0: it has ended before the stop is answered, and nobody sees it end. */
+  stopMs = 0;
   readonly #options: DaemonOptions;
+  readonly #endings = new Map<DaemonContainer, Ending>();
   #server: Server | null = null;
 
   constructor(options: DaemonOptions) {
@@ -69,6 +71,7 @@ export class Daemon {
   async close(): Promise<void> {
     const server = this.#server;
     if (server === null) return;
+    this.#endAll();
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
   }
@@ -79,12 +82,28 @@ export class Daemon {
   }
 
   load(saved: readonly DaemonContainer[]): void {
+    this.#endAll();
     this.containers = structuredClone([...saved]);
     this.isDead = false;
   }
 
+  /** Names of the containers that were told to end, and have not yet. */
+  get ending(): string[] {
+    return [...this.#endings.keys()].map(({ name }) => name);
+  }
+
+  /** Resolves when none is left of those that were told to end. */
+  async allEnded(): Promise<void> {
+    await Promise.all([...this.#endings.values()].map(({ ended }) => ended));
+  }
+
+  #endAll(): void {
+    for (const { end } of [...this.#endings.values()]) end();
+  }
+
   /** The host loses power, and the daemon comes up before anything else: restart policies decide who runs. */
   restartHost(): void {
+    this.#endAll();
     const ran = this.containers.filter(({ state }) => state === 'running' || state === 'paused');
     for (const container of ran) {
       container.state = 'exited';
@@ -120,7 +139,7 @@ export class Daemon {
     const url = new URL(request.url ?? '/', 'http://docker');
     const text = Buffer.concat(chunks).toString();
     const body = (text === '' ? {} : JSON.parse(text)) as Record<string, unknown>;
-    const { status, body: said } = this.#answer(request.method ?? 'GET', url, body);
+    const { status, body: said } = await this.#answer(request.method ?? 'GET', url, body);
     if (said === undefined) {
       response.writeHead(status).end();
       return;
@@ -128,7 +147,7 @@ export class Daemon {
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(said));
   }
 
-  #answer(method: string, url: URL, body: Record<string, unknown>): Answer {
+  #answer(method: string, url: URL, body: Record<string, unknown>): Answer | Promise<Answer> {
     const path = url.pathname.replace(/^\/v1\.\d+/, '');
     const query = url.searchParams;
     if (path === '/version') return { status: 200, body: { Version: '20.10.24' } };
@@ -160,9 +179,9 @@ export class Daemon {
     stop: (container) => {
       container.stoppedByHand = true;
       if (container.state !== 'running' && container.state !== 'paused') return { status: 304 };
-      container.state = 'exited';
-      container.exitCode = 0;
-      return NOTHING;
+      // A second stop is told to the application again, and waits for the same end.
+      const ending = this.#endings.get(container) ?? this.#end(container);
+      return ending === null ? NOTHING : ending.ended.then(() => NOTHING);
     },
     pause: (container) => {
       if (container.state === 'paused') return refusal(409, `Container ${container.id} is already paused`);
@@ -196,6 +215,29 @@ export class Daemon {
     this.containers = this.containers.filter((one) => one !== container);
     return NOTHING;
   };
+
+  /** Null when it has ended. The timer knows nothing of the request: Docker stops to the end what it has begun to stop. */
+  #end(container: DaemonContainer): Ending | null {
+    const exit = (): void => {
+      container.state = 'exited';
+      container.exitCode = 0;
+    };
+    if (this.stopMs === 0) {
+      exit();
+      return null;
+    }
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const end = (): void => {
+      clearTimeout(timer);
+      this.#endings.delete(container);
+      exit();
+      resolve();
+    };
+    const timer = setTimeout(end, this.stopMs);
+    const ending = { ended: promise, end };
+    this.#endings.set(container, ending);
+    return ending;
+  }
 
   #start(container: DaemonContainer): void {
     container.state = 'running';
@@ -263,44 +305,4 @@ export class Daemon {
       this.containers.find((one) => id.length >= 4 && one.id.startsWith(id))
     );
   }
-}
-
-function mountsOf(container: DaemonContainer): unknown[] {
-  return container.mounts.map(({ Type, Source, Target, ReadOnly }) => ({
-    Type,
-    Source,
-    Destination: Target,
-    RW: !ReadOnly,
-  }));
-}
-
-function inspected(container: DaemonContainer): unknown {
-  return {
-    Id: container.id,
-    Name: `/${container.name}`,
-    Created: container.createdAt,
-    Image: container.imageId,
-    RestartCount: container.restartCount,
-    State: {
-      Status: container.state,
-      ExitCode: container.exitCode,
-      Error: '',
-      StartedAt: container.startedAt,
-    },
-    HostConfig: { AutoRemove: false, RestartPolicy: container.policy },
-    Mounts: mountsOf(container),
-    Config: { Image: container.image, Labels: container.labels },
-  };
-}
-
-function refusal(status: number, message: string): Answer {
-  return { status, body: { message } };
-}
-
-function conflict(name: string): Answer {
-  return refusal(409, `Conflict. The container name "/${name}" is already in use`);
-}
-
-function exists(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }

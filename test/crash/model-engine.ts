@@ -33,7 +33,11 @@ export function modelEngine(containers: readonly ContainerInfo[], onStart: () =>
     },
     activeMounts: async () =>
       all.filter(({ active }) => active).map(({ id, name, labels, mounts }) => ({ id, name, labels, mounts })),
-    start: (id) => done('start', id, (one) => (one.active ? undefined : set(one, true))),
+    start: async (id) => {
+      const ran = find(id)?.active === true;
+      await done('start', id, (one) => (one.active ? undefined : set(one, true)));
+      return !ran;
+    },
     stop: (id) => done('stop', id, (one) => set(one, false)),
     setRestartPolicy: (id, policy: RestartPolicy) =>
       done('update', id, (one) => {

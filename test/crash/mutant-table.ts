@@ -175,7 +175,7 @@ export const MUTANTS: readonly Mutant[] = [
     'quiesce: nothing is started again',
     'one',
     `${STEPS}/quiesce.ts`,
-    "const { gone } = await resume(deps.engine, [...(factOrNull('containers') ?? []), ...(factOrNull('others') ?? [])]);",
+    'const { gone } = await resume(deps.engine, all);',
     'const gone: string[] = [];',
   ),
   cut(

@@ -3,7 +3,7 @@
  * and with which restart policy, is durable before the first container is touched. Undo brings everything back, unless
  * `resume` has done so already.
  */
-import { quiesce, recordContainers } from '../../deploy/quiesce.ts';
+import { assertStopped, disableRestarts, recordContainers, stopAll } from '../../deploy/quiesce.ts';
 import type { Step } from '../../restore/saga.ts';
 import type { CaptureFacts } from '../facts.ts';
 import { thaw } from '../thaw.ts';
@@ -14,14 +14,15 @@ export const freeze: Step<CaptureFacts, 'freeze'> = {
   async act({ deps, intent, fact, factOrNull, note }) {
     const { capture, stopTimeoutSeconds } = intent.workload.config;
     // A second run must not record what the first one has frozen already.
-    if (factOrNull('containers') === null) {
+    if (factOrNull('containers') === null)
       note('containers', await recordContainers(deps.engine, intent.workload.id, fact('preflight').adopted));
-      note('freezing', deps.now().toISOString());
-    }
     const running = fact('containers').filter((container) => container.active && container.state !== 'paused');
+    if (capture.freeze === 'stop') await disableRestarts(deps.engine, running);
+    if (factOrNull('freezing') === null) note('freezing', deps.now().toISOString());
     switch (capture.freeze) {
       case 'stop':
-        await quiesce(deps.engine, running, stopTimeoutSeconds);
+        await stopAll(deps.engine, running, stopTimeoutSeconds);
+        await assertStopped(deps.engine, running);
         break;
       case 'pause':
         for (const container of running) await deps.engine.pause(container.id);

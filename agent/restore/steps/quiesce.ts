@@ -1,13 +1,13 @@
 /**
  * Quiesce: the workload's containers stopped, and unable to start by themselves. Here the downtime starts.
  * Input: the workload. What ran, with which restart policy, is durable before the first container is touched.
- * Undo puts the policies back and starts what ran.
+ * Undo puts the policies back and starts what ran, once what was being stopped has ended.
  */
 import { findOutsiders } from '../../deploy/outsiders.ts';
 import {
   disableRestarts,
-  record,
   recordContainers,
+  recordOther,
   resume,
   stopAll as stopContainers,
   quiesce as stopForCertain,
@@ -36,11 +36,25 @@ export const quiesce: Step<RestoreFacts, 'quiesce'> = {
     return { stopped: all.filter(({ active }) => active).map(({ name }) => name) };
   },
 
-  async undo({ deps, factOrNull, warn }) {
-    const { gone } = await resume(deps.engine, [...(factOrNull('containers') ?? []), ...(factOrNull('others') ?? [])]);
-    for (const name of gone) warn(`the container "${name}" was removed by somebody while it was stopped`);
+  async undo({ deps, intent, factOrNull, warn }) {
+    const all = [...(factOrNull('containers') ?? []), ...(factOrNull('others') ?? [])];
+    // One that is being stopped looks like one that runs, and ends for good in a moment; one that somebody started before the
+    // exchange was taken back runs on the tree that is not live any more. Both are stopped for certain first.
+    const mayBeStopping = factOrNull('stopping') !== null && factOrNull('quiesce') === null;
+    if (mayBeStopping || factOrNull('exchanges') !== null)
+      await stopContainers(
+        deps.engine,
+        all.filter(({ active }) => active),
+        intent.workload.config.stopTimeoutSeconds,
+      );
+    const { gone } = await resume(deps.engine, all);
+    warnOfGone(gone, warn);
   },
 };
+
+export function warnOfGone(names: readonly string[], warn: StepContext<RestoreFacts>['warn']): void {
+  for (const name of names) warn(`the container "${name}" was removed by somebody while it was stopped`);
+}
 
 /** Stops everything that was recorded; again after a crash, when somebody may have started one of them. */
 export async function stopAll({ deps, intent, fact }: StepContext<RestoreFacts>): Promise<void> {
@@ -53,6 +67,6 @@ async function recordOthers({ deps, intent, fact }: StepContext<RestoreFacts>): 
   const shared = targets.filter((target) => target.shared).map((target) => target.live);
   if (shared.length === 0) return [];
   const outsiders = await findOutsiders(deps.engine, intent.workload.id, shared, adoptedIds);
-  const found = await Promise.all(outsiders.map((outsider) => deps.engine.inspect(outsider.id)));
-  return found.filter((info) => info !== null).map(record);
+  const found = await Promise.all(outsiders.map((outsider) => recordOther(deps.engine, outsider.id)));
+  return found.filter((other) => other !== null);
 }

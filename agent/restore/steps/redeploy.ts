@@ -10,20 +10,21 @@ import type { RedeployInput } from '../../deploy/types.ts';
 import { syncExchanges } from '../exchange.ts';
 import type { RestoreFacts } from '../facts.ts';
 import type { Step, StepContext } from '../saga.ts';
-import { stopAll } from './quiesce.ts';
+import { stopAll, warnOfGone } from './quiesce.ts';
 
 export const redeploy: Step<RestoreFacts, 'redeploy'> = {
   name: 'redeploy',
   downtime: 'ends',
 
   async act(context) {
-    const { deps, lock, fact } = context;
+    const { deps, intent, lock, fact, warn } = context;
     syncExchanges(fact('exchanges'));
     // To the end: what is still being started must not come up beside the unwinding.
-    const [started] = await allToTheEnd([
+    const [started, { gone }] = await allToTheEnd([
       startAgain(deps, lock, redeployInput(context)),
-      resume(deps.engine, fact('others')),
+      resume(deps.engine, fact('others'), intent.workload.config),
     ]);
+    warnOfGone(gone, warn);
     return { ...started, downtimeMs: deps.now().getTime() - Date.parse(fact('stopping')) };
   },
 

@@ -8,15 +8,15 @@
 import { dirname } from 'node:path';
 import { RefloatError } from '../../../db/errors.ts';
 import { allToTheEnd } from '../../deploy/container-error.ts';
-import { outsidersAmong } from '../../deploy/outsiders.ts';
+import { type Outsider, outsidersAmong } from '../../deploy/outsiders.ts';
 import { assertStopped } from '../../deploy/quiesce.ts';
 import { identify, makeDirectoriesDurably, removeEmptyDirectory } from '../../fs/durable.ts';
 import { keepingMetadata } from '../../fs/keeping-metadata.ts';
 import { crashPoint } from '../crash-point.ts';
 import { exchangeBack, exchangeForward, planExchange, probeExchange, undecidable } from '../exchange.ts';
 import type { Exchange, RestoreFacts, Target } from '../facts.ts';
-import { sharedWith } from '../plan.ts';
 import type { Step, StepContext } from '../saga.ts';
+import { sharedWith } from '../sharing.ts';
 import { stopAll } from './quiesce.ts';
 
 export const swap: Step<RestoreFacts, 'swap'> = {
@@ -30,7 +30,10 @@ export const swap: Step<RestoreFacts, 'swap'> = {
     const { targets } = context.fact('preflight');
     if (context.committed()) {
       // After a crash in the middle somebody may have started a container meanwhile.
-      if (context.fact('exchanges').some((exchange) => probeExchange(exchange) !== 'after')) await stopAll(context);
+      if (context.fact('exchanges').some((exchange) => probeExchange(exchange) !== 'after')) {
+        await stopAll(context);
+        await warnOfOutsiders(context);
+      }
     } else {
       for (const target of targets) await standIn(context, target);
       // At once, and with one sync: the workload is down meanwhile.
@@ -106,22 +109,32 @@ function plan(target: Target): Exchange {
 
 /**
  * What was stopped runs no more, and a container that began to use the paths since preflight (a restart policy, another tool)
- * would run on half the data.
+ * would run on half the data. Docker's list lags behind stops and starts; what it says of a container itself waits for a start that is
+ * under way. So both are asked, at once: the workload is down meanwhile.
  */
-async function refuseActive({ deps, fact }: StepContext<RestoreFacts>): Promise<void> {
-  const active = await deps.engine.activeMounts();
-  const stopped = new Set([...fact('containers'), ...fact('others')].map(({ id }) => id));
-  // Docker's list may lag a moment behind a stop; what it says of the container itself does not.
-  await assertStopped(
-    deps.engine,
-    active.filter(({ id }) => stopped.has(id)),
-  );
-  const live = fact('preflight').targets.map((target) => target.live);
-  const [outsider] = outsidersAmong(
-    active.filter(({ id }) => !stopped.has(id)),
-    live,
-  );
+async function refuseActive(context: StepContext<RestoreFacts>): Promise<void> {
+  const { deps, fact } = context;
+  const recorded = [...fact('containers'), ...fact('others')];
+  const [[outsider]] = await allToTheEnd([activeOutsiders(context), assertStopped(deps.engine, recorded)]);
   if (outsider === undefined) return;
   const { message, hint, details } = sharedWith(outsider);
   throw new RefloatError('OUTSIDER', message, { hint, ...(details === undefined ? {} : { details }) });
+}
+
+/** Behind the commit point nobody can be refused: who was started on the paths while the agent was down is named. */
+async function warnOfOutsiders(context: StepContext<RestoreFacts>): Promise<void> {
+  for (const { name, path } of await activeOutsiders(context))
+    context.warn(
+      `the container "${name}" was started on ${path} during the restore, and may have seen both versions; restart it`,
+    );
+}
+
+/** Active containers on the paths that were not recorded, and so were started since. */
+async function activeOutsiders({ deps, fact }: StepContext<RestoreFacts>): Promise<Outsider[]> {
+  const recorded = new Set([...fact('containers'), ...fact('others')].map(({ id }) => id));
+  const active = await deps.engine.activeMounts();
+  return outsidersAmong(
+    active.filter(({ id }) => !recorded.has(id)),
+    fact('preflight').targets.map((target) => target.live),
+  );
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, test } from 'node:test';
 import { type DeployInput, type DeployResult, deployWorkload } from '../../../agent/deploy/deploy.ts';
 import { findDeploysToRepair, repairDeploy } from '../../../agent/deploy/repair-deploy.ts';
+import { createEngine } from '../../../agent/docker/dockerode-engine.ts';
 import type { Engine } from '../../../agent/docker/engine.ts';
 import { RefloatError } from '../../../db/errors.ts';
 import { newId } from '../../../db/ids.ts';
@@ -218,6 +219,27 @@ test('a crash between any two calls of a deploy: repair gives all old containers
     if (done) break;
   }
   assert.ok(brought >= 8 && kept >= 3, `${brought} brought back, ${kept} kept`);
+});
+
+test('a deploy that died while the old container took its time to end: it is back, and stays', async () => {
+  const slow = ['sh', '-c', 'trap "echo told; sleep 2; exit 0" TERM; while :; do sleep 3600 & wait $!; done'];
+  const workload = await testWorkload(real, { restart: 'always', command: slow });
+  const { containers } = await deploy(workload);
+  const [id = ''] = containers;
+  const old = await picture(real);
+  const before = await started();
+  const dying = new AbortController();
+  const through = createEngine(real.dockerHost, { signal: dying.signal });
+  const dead = deploy(edited(workload, { env: { V: '2' } }), { engine: through }).then(
+    () => assert.fail('it passed'),
+    () => undefined,
+  );
+  while (!(await engine.logs(id, 10)).includes('told')) assert.equal((await engine.inspect(id))?.active, true);
+  dying.abort(new RefloatError('INTERRUPTED', 'dead', { hint: '', disposition: 'stuck' }));
+  await dead;
+  await locked(workload.workload.id, (lock) => repairDeploy({ engine }, lock, workload.workload.id));
+  assert.deepEqual(await picture(real), old);
+  assert.notDeepEqual(await started(), before, 'what was told to end has ended, and was started again');
 });
 
 test('an engine that is away for a while in the middle of a deploy: all old containers are back, running as before', async () => {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { quiesce, recordContainers, resume } from '../../../agent/deploy/quiesce.ts';
+import { quiesce, recordContainers, recordOther, resume, stopAll } from '../../../agent/deploy/quiesce.ts';
+import { createEngine } from '../../../agent/docker/dockerode-engine.ts';
 import type { ContainerInfo } from '../../../agent/docker/engine.ts';
 import type { RefloatError } from '../../../db/errors.ts';
 import { startOwnEngine, testEngine } from '../../helpers/engine.ts';
@@ -13,6 +14,7 @@ const { engine } = real;
 afterEach(() => real.removeAll());
 
 const SLEEP = ['sh', '-c', 'trap "exit 0" TERM; while :; do sleep 3600 & wait $!; done'];
+const SLOW = ['sh', '-c', 'trap "echo told; sleep 2; exit 0" TERM; while :; do sleep 3600 & wait $!; done'];
 const DEAF = ['sh', '-c', 'trap "" TERM; while :; do sleep 3600; done'];
 
 async function workload(
@@ -68,6 +70,42 @@ test('a program that ignores SIGTERM is killed within its stop time-out', async 
   assert.ok(performance.now() - began < 10_000);
   assert.equal((await states(id))[0]?.state, 'exited');
 });
+
+test('a stop that an agent began, and did not see the end of, is waited for; then what was stopped runs again', async () => {
+  const id = await workload({ a: ALWAYS }, SLOW);
+  const before = await recordContainers(engine, id);
+  const [container] = before;
+  const dying = new AbortController();
+  const began = quiesce(createEngine(real.dockerHost, { signal: dying.signal }), before, 30);
+  await until('the program is told to end', async () => (await engine.logs(container?.id ?? '', 10)).includes('told'));
+  dying.abort();
+  await assert.rejects(began);
+  assert.equal((await engine.inspect(container?.id ?? ''))?.startedAt, container?.startedAt);
+  // What runs until it ends counts as running: Docker has nothing to start.
+  assert.equal(await engine.start(container?.id ?? ''), false);
+
+  await stopAll(engine, before, 30);
+  await resume(engine, before);
+  assert.deepEqual(await states(id), [{ state: 'running', restartPolicy: ALWAYS }]);
+  assert.notEqual((await engine.inspect(container?.id ?? ''))?.startedAt, container?.startedAt);
+});
+
+test('a container of somebody else that was started with --rm cannot be stopped and started: it is refused', async () => {
+  const id = await workload({ a: NO });
+  const [container] = await recordContainers(engine, id);
+  const removing = { ...engine, inspect: async (of: string) => withAutoRemove(await engine.inspect(of)) };
+  await assert.rejects(recordOther(removing, container?.id ?? ''), (error: RefloatError) => {
+    assert.equal(error.code, 'CONTAINER_FAILED');
+    assert.match(error.message, /started with --rm/);
+    return true;
+  });
+  assert.equal((await recordOther(engine, container?.id ?? ''))?.name, container?.name);
+  assert.equal(await recordOther(engine, 'no-such-container'), null);
+});
+
+function withAutoRemove(info: ContainerInfo | null): ContainerInfo | null {
+  return info === null ? null : { ...info, autoRemove: true };
+}
 
 test('containers are stopped at once, not one after the other', async () => {
   const id = await workload({ a: NO, b: NO, c: NO, d: NO }, DEAF);

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
-import { quiesce, recordContainers, resume } from '../../../agent/deploy/quiesce.ts';
+import { quiesce, recordContainers, recordOther, resume } from '../../../agent/deploy/quiesce.ts';
 import { finishRedeploy, redeploy, undoRedeploy } from '../../../agent/deploy/redeploy.ts';
 import type { RedeployInput } from '../../../agent/deploy/types.ts';
+import type { RestoreFacts } from '../../../agent/restore/facts.ts';
+import type { StepContext } from '../../../agent/restore/saga.ts';
+import { redeploy as redeployStep } from '../../../agent/restore/steps/redeploy.ts';
 import type { RefloatError } from '../../../db/errors.ts';
 import { newId } from '../../../db/ids.ts';
 import { testEngine } from '../../helpers/engine.ts';
@@ -123,6 +126,64 @@ test('a container that vanished between recording and redeploy is made anew', as
     (await real.mine()).map((one) => `${one.id} ${one.state} ${one.restartPolicy.name}`),
     [`${ids[1]} exited no`],
   );
+});
+
+test('a container that Docker failed to remove counts as not there, and the others run again', async () => {
+  const workload = await testWorkload(real, { replicas: 2 });
+  const ids = await startContainers(real, workload);
+  const recorded = await redeployInput(real, workload);
+  const dead = recorded.before.find(({ id }) => id === ids[1]);
+  assert.ok(dead !== undefined);
+  const before = recorded.before.map((one) => (one === dead ? { ...one, state: 'dead' as const, active: false } : one));
+  await stopped(recorded);
+  // What Docker says of a dead container.
+  const refusing = new Proxy(engine, {
+    get(target, property) {
+      const member = Reflect.get(target, property, target) as (...args: unknown[]) => unknown;
+      if (property !== 'setRestartPolicy' && property !== 'start') return member.bind(target);
+      return async (...args: unknown[]) => {
+        assert.notEqual(args[0], dead.id, `${property} of a dead container`);
+        return Reflect.apply(member, target, args);
+      };
+    },
+  });
+  for (const input of [{ ...recorded, before }, changed({ ...recorded, before }, { NEW: '1' }, 1)]) {
+    const result = await locked(input.workload.id, (lock) => redeploy({ engine: refusing }, lock, input));
+    assert.equal(result.containers.includes(dead.id), false);
+    assert.equal(result.started.length, 1);
+    assert.equal((await engine.inspect(result.started[0] ?? ''))?.state, 'running');
+  }
+});
+
+test('a container of somebody else that is gone when it is to be started again is named', async () => {
+  const workload = await testWorkload(real);
+  await startContainers(real, workload);
+  const other = await real.create({ name: `other-${workload.workload.id.slice(-8)}` });
+  await engine.start(other);
+  const others = [await recordOther(engine, other)];
+  const input = await redeployInput(real, workload);
+  await stopped(input);
+  await engine.stop(other, 0);
+  await engine.remove(other);
+  const warnings: string[] = [];
+  const facts = {
+    exchanges: [],
+    containers: input.before,
+    others,
+    stopping: new Date().toISOString(),
+    preflight: { hostPaths: Object.fromEntries(input.hostPaths), image: real.image, imageId: input.imageId },
+  };
+  await locked(input.workload.id, async (lock) => {
+    const context = {
+      deps: { engine, now: () => new Date() },
+      intent: { id: input.intentId, workload: input.workload },
+      lock,
+      fact: (name: keyof typeof facts) => facts[name],
+      warn: (message: string) => warnings.push(message),
+    };
+    await redeployStep.act(context as unknown as StepContext<RestoreFacts>);
+  });
+  assert.deepEqual(warnings, [`the container "${others[0]?.name}" was removed by somebody while it was stopped`]);
 });
 
 test('a workload without any container comes up from its configuration', async () => {
