@@ -59,7 +59,10 @@ async function removeUnknownSnapshots(deps: AgentDeps): Promise<void> {
     if (state === null || isUnfinished(state) || state.outcome?.error?.code === 'RESOLVED') continue;
     const id = state.facts.get('preRestoreSnapshotId');
     if (typeof id !== 'string' || state.outcome?.result?.preRestoreSnapshotId === id) continue;
-    await removeTree(store.directoryOf(id));
+    await removeTree(store.directoryOf(id)).catch((thrown: unknown) => {
+      const error = toRefloatError(thrown).toJSON();
+      deps.log.error({ snapshotId: id, error }, 'a snapshot that nobody was told of could not be removed');
+    });
   }
 }
 
