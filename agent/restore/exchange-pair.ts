@@ -14,6 +14,7 @@
  * sources). Anything else is undecidable: nothing is touched, and a person must look.
  * Does not guarantee durability of the last rename; the caller syncs both parents once.
  */
+import { lstatSync, readdirSync } from 'node:fs';
 import { exchangeNames, type Identity, identify, moveName, removeEmptyDirectory, sameIdentity } from '../fs/durable.ts';
 import { crashPoint } from './crash-point.ts';
 
@@ -37,7 +38,7 @@ export function probePair(pair: Pair): PairState {
     if (is(live, pair.new) && is(staging, pair.old)) return 'after';
   } else if (sameIdentity(aside, pair.old)) {
     if (sameIdentity(live, pair.new) && staging === null) return 'moved-in';
-    if (!sameIdentity(live, pair.new) && sameIdentity(staging, pair.new)) return 'aside';
+    if (sameIdentity(staging, pair.new) && (live === null || isEmptyDirectory(pair.live))) return 'aside';
   }
   return 'undecidable';
 }
@@ -88,6 +89,11 @@ export function exchangePairBack(pair: Pair): boolean {
     crashPoint('exchange-back');
   }
   return true;
+}
+
+/** The only stray that may be removed; anything else might be somebody's data. */
+function isEmptyDirectory(path: Buffer): boolean {
+  return lstatSync(path).isDirectory() && readdirSync(path).length === 0;
 }
 
 function is(found: Identity | null, expected: Identity | null): boolean {

@@ -5,6 +5,8 @@
  * Guarantees: repeated after a crash at any moment, forwards or back, it ends with all of the volume new or all of it old;
  * durably once `syncExchanges` or `exchangeBack` returned. What is neither the old nor the new inode is left alone, and the
  * error says what was found.
+ * Does not guarantee that the inodes of a plan stay: an application that ran on the entries of a mount point has replaced some of
+ * them. `planReturn` says what is to change places then.
  */
 import { readdirSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -29,23 +31,45 @@ export function planExchange(target: Target): Exchange | null {
   if (old === null || fresh === null) return null;
   const roots = { old: readRootMetadata(live), new: readRootMetadata(staging) };
   if (!target.mountPoint) return { volume, live, staging, names: [{ name: null, old, new: fresh }], roots };
-  const names = new Map<string, Buffer>();
-  for (const directory of [live, staging]) {
-    for (const name of readdirSync(directory, { encoding: 'buffer' })) {
-      if (!staysInPlace(name)) names.set(name.toString('base64'), name);
-    }
-  }
+  const names = [...new Set([...entriesOf(live), ...entriesOf(staging)])].map((name) => ({
+    name,
+    old: identify(below(live, bytesOf(name))),
+    new: identify(below(staging, bytesOf(name))),
+  }));
+  return { volume, live, staging, names, roots };
+}
+
+/**
+ * The way back once an application ran on the new entries of a mount point. Its containers are stopped. Whatever is live now is
+ * the new tree as it left it, under whatever names; the old entries lie in staging, untouched, for nobody but the agent writes
+ * there. All of it is in the state `after`, or `undecidable` if staging is not exactly the old tree.
+ */
+export function planReturn({ volume, live, staging, names, roots }: Exchange): Exchange {
+  const old = new Map(names.flatMap(({ name, old: identity }) => (name && identity ? [[name, identity]] : [])));
+  const all = new Set([...old.keys(), ...entriesOf(live), ...entriesOf(staging)]);
   return {
     volume,
     live,
     staging,
-    names: [...names].map(([name, bytes]) => ({
+    names: [...all].map((name) => ({
       name,
-      old: identify(below(live, bytes)),
-      new: identify(below(staging, bytes)),
+      old: old.get(name) ?? null,
+      new: identify(below(live, bytesOf(name))),
     })),
-    roots,
+    roots: { old: roots.old, new: readRootMetadata(live) },
   };
+}
+
+/** Names at the top of a directory that change places, in base64; none if it is gone. */
+function entriesOf(directory: string): string[] {
+  if (identify(directory) === null) return [];
+  const names = readdirSync(directory, { encoding: 'buffer' });
+  return names.filter((name) => !staysInPlace(name)).map((name) => name.toString('base64'));
+}
+
+/** The directories themselves change places, not their entries: then their inodes stay, whatever an application does inside. */
+export function movesAsOne({ names }: Exchange): boolean {
+  return names.some(({ name }) => name === null);
 }
 
 export type ExchangeState = 'before' | 'between' | 'after' | 'undecidable';
@@ -56,6 +80,12 @@ export function probeExchange(exchange: Exchange): ExchangeState {
   if (states.has('undecidable')) return 'undecidable';
   if (states.size === 1 && states.has('before')) return 'before';
   return states.size === 1 && states.has('after') ? 'after' : 'between';
+}
+
+/** Before anything of them moves: every name of every volume. @throws RefloatError `STATE_UNDECIDABLE` */
+export function assertDecidable(exchanges: readonly Exchange[]): void {
+  const lost = exchanges.find((exchange) => probeExchange(exchange) === 'undecidable');
+  if (lost !== undefined) throw undecidable(lost);
 }
 
 /** Brings the new tree live; durable after `syncExchanges`. @throws RefloatError `STATE_UNDECIDABLE` */
@@ -82,20 +112,26 @@ export function exchangeBack(exchange: Exchange): void {
 
 /**
  * Also when everything was found done: a process that was killed may have done it, and not have come this far. The metadata of
- * a mount point's root has to be carried over, and xfs moves the time of a directory that an exchange gives another parent.
+ * a mount point's root has to be carried over. Of a directory that moved only the time is: xfs moves it where an exchange gives
+ * another parent, and its owner and mode may by now be what an application made of them.
  */
-function carryRoots({ live, staging, roots }: Exchange, nowLive: 'old' | 'new', nowStaged: 'old' | 'new'): void {
+function carryRoots(exchange: Exchange, nowLive: 'old' | 'new', nowStaged: 'old' | 'new'): void {
+  const { live, staging, roots } = exchange;
   for (const [root, metadata] of [
     [live, roots[nowLive]],
     [staging, roots[nowStaged]],
   ] as const) {
-    if (!isDeepStrictEqual(readRootMetadata(root), metadata)) writeRootMetadata(root, metadata);
+    const found = readRootMetadata(root);
+    const { seconds, nanoseconds } = metadata;
+    const wanted = movesAsOne(exchange) ? { ...found, seconds, nanoseconds } : metadata;
+    if (!isDeepStrictEqual(found, wanted)) writeRootMetadata(root, wanted);
   }
 }
 
 /** What holds the names that changed places, and the roots, whose metadata may have been carried over. */
-function touched({ live, staging, names }: Exchange): string[] {
-  return names.some(({ name }) => name !== null) ? [live, staging] : [dirname(live), dirname(staging), live, staging];
+function touched(exchange: Exchange): string[] {
+  const { live, staging } = exchange;
+  return movesAsOne(exchange) ? [dirname(live), dirname(staging), live, staging] : [live, staging];
 }
 
 function pairOf({ live, staging }: Exchange, { name, old, new: fresh }: ExchangedName, index: number): Pair {
@@ -108,7 +144,7 @@ function pairOf({ live, staging }: Exchange, { name, old, new: fresh }: Exchange
       new: fresh,
     };
   }
-  const bytes = Buffer.from(name, 'base64');
+  const bytes = bytesOf(name);
   return {
     live: below(live, bytes),
     staging: below(staging, bytes),
@@ -116,6 +152,10 @@ function pairOf({ live, staging }: Exchange, { name, old, new: fresh }: Exchange
     old,
     new: fresh,
   };
+}
+
+function bytesOf(name: string): Buffer {
+  return Buffer.from(name, 'base64');
 }
 
 function below(directory: string, name: Buffer): Buffer {

@@ -86,6 +86,13 @@ export interface RestoreFacts {
   stopping: string;
   quiesce: { readonly stopped: readonly string[] };
   exchanges: readonly Exchange[];
+  /**
+   * Volumes whose entries have all changed places, durably; noted before a container may start. From here on the application may
+   * replace, remove and add entries, so that those of the new tree are nobody's to look for.
+   */
+  arrived: readonly string[];
+  /** The way back of an application's run: `exchanges`, with what it left at each name as the new side. Noted before the first one moves. */
+  returning: readonly Exchange[];
   swap: { readonly exchanged: readonly string[] };
   redeploy: {
     readonly containers: readonly string[];

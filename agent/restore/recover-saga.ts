@@ -6,7 +6,7 @@ import { journalPath } from './journal-dir.ts';
 import { reduceJournal } from './journal-state.ts';
 import { planRecovery } from './recovery-plan.ts';
 import type { RunTools } from './run-journaled.ts';
-import { contextOf, rollForward, type SagaRun, stuck, unwind } from './run-saga.ts';
+import { contextOf, isSettled, rollForward, type SagaRun, stuck, unwind } from './run-saga.ts';
 import type { ProbeResult, Saga } from './saga.ts';
 
 /**
@@ -52,8 +52,10 @@ async function probeBegun<Facts>(run: SagaRun<Facts>): Promise<Map<string, Probe
   if (state === null) return probes;
   const context = contextOf(run, new AbortController().signal);
   for (const step of run.saga.steps) {
-    // What was taken back for good, or came to its end, needs no look.
-    if (step.probe === undefined || !state.started.includes(step.name) || state.undone.has(step.name)) continue;
+    if (step.probe === undefined || !state.started.includes(step.name)) continue;
+    // What was taken back for good needs no look; nor does what came to its end, as long as nobody is to take it back: the workload
+    // runs on it, and what it makes of it is its own affair.
+    if (state.undone.has(step.name) || (state.unwinding === null && isSettled(state, step))) continue;
     probes.set(step.name, await step.probe(context));
   }
   return probes;

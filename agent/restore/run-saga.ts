@@ -115,7 +115,7 @@ async function act<Facts>(
 }
 
 /** Its end is recorded, and what it did cannot get lost any more. */
-function isSettled<Facts>({ done }: JournalState, step: AnyStep<Facts>): boolean {
+export function isSettled<Facts>({ done }: JournalState, step: AnyStep<Facts>): boolean {
   return done.has(step.name) && (step.settledBy === undefined || done.has(step.settledBy));
 }
 

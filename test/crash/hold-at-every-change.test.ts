@@ -10,9 +10,9 @@ import { after, test } from 'node:test';
 import type { ClaimedIntent, SnapshotRef } from '../../agent/intents/claimed-intent.ts';
 import { readJournals } from '../../agent/restore/journal-dir.ts';
 import { readSnapshotDirectory } from '../../agent/snapshots/read-manifest.ts';
-import type { Scenario } from './field.ts';
 import { type DiskType, type Host, Hosts, loadAgent } from './hosts.ts';
 import { judge } from './oracle.ts';
+import type { Scenario } from './scenarios.ts';
 
 const ROOT_TIME_MOVES = /: \.: mtime /;
 const DAY_MS = 86_400_000;

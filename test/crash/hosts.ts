@@ -8,9 +8,10 @@ import { pathToFileURL } from 'node:url';
 import type { ClaimedIntent } from '../../agent/intents/claimed-intent.ts';
 import { type LoopFileSystem, mountLoop } from '../helpers/loop-fs.ts';
 import { bundle, type Change, sharedBundle } from './bundle.ts';
-import { Field, type Scenario } from './field.ts';
+import { Field } from './field.ts';
 import type * as InProcess from './in-process.ts';
 import { judge } from './oracle.ts';
+import type { Scenario } from './scenarios.ts';
 import type { CaseResult, Slot, Sweep, SweepSession } from './sweep.ts';
 import type { Told } from './work.ts';
 

@@ -2,10 +2,11 @@
  * What the sweeps share that start the driver under `strace`: their cases, one or more for each system call that a run makes, and
  * recovery without a fault, which runs in this process.
  */
-import { type Scenario, someScenarios } from './field.ts';
+
 import type { OnHosts } from './hosts.ts';
 import { judge, type Verdict } from './oracle.ts';
 import type { Random } from './random.ts';
+import { type Scenario, someScenarios } from './scenarios.ts';
 import { choose, countCalls } from './system-calls.ts';
 import type { Told } from './work.ts';
 

@@ -14,9 +14,9 @@ import { reduceJournal } from '../../agent/restore/journal-state.ts';
 import { planRecovery } from '../../agent/restore/recovery-plan.ts';
 import { RefloatError } from '../../db/errors.ts';
 import { compareTrees, snapshotTree } from '../helpers/tree.ts';
-import { type Scenario, someScenarios } from './field.ts';
 import { type Agent, callsOf, type Host, type Hosts, stopAt, sweepOnHosts } from './hosts.ts';
 import { type Random, randomOf } from './random.ts';
+import { type Scenario, someScenarios } from './scenarios.ts';
 import type { CaseResult } from './sweep.ts';
 
 const PER_CASE = 500;

@@ -2,11 +2,12 @@
  * kill-in-recovery: the agent ends right behind one of the syncs of a restore (so from every state of the journal), and then recovery
  * is killed, up to three times in a row, at the n-th of a system call that changes something; the recovery after that must come to the end.
  */
-import { type Field, type Scenario, someScenarios } from './field.ts';
+import type { Field } from './field.ts';
 import { callsOf, type OnHosts, stopAt, sweepOnHosts } from './hosts.ts';
 import { recoverAndJudge } from './injected.ts';
 import { type Random, randomOf } from './random.ts';
 import { runDriver } from './run-driver.ts';
+import { type Scenario, someScenarios } from './scenarios.ts';
 import { type CallCount, countCalls, injection, wasInjected } from './system-calls.ts';
 
 const CASES_PER_STATE = 5;

@@ -5,10 +5,11 @@
  * or dies with it (`group`). `any`: the n-th call of whichever process or thread makes it first, the archive child included, whose
  * death the agent survives. `+boot`: the host starts again, and restart policies act before the agent does.
  */
-import type { Scenario } from './field.ts';
+
 import { sweepOnHosts } from './hosts.ts';
 import { casesOfCalls, recoverAndJudge } from './injected.ts';
 import { runDriver } from './run-driver.ts';
+import type { Scenario } from './scenarios.ts';
 import { injection, wasInjected } from './system-calls.ts';
 
 export const kill = sweepOnHosts(

@@ -1,7 +1,7 @@
 /** Guards of the restore engine, each taken out in turn, and the sweep that must notice. */
 import type { Change } from './bundle.ts';
-import type { Scenario } from './field.ts';
 import type { DiskType } from './hosts.ts';
+import type { Scenario } from './scenarios.ts';
 
 export interface Mutant extends Change {
   readonly name: string;
@@ -108,6 +108,35 @@ export const MUTANTS: readonly Mutant[] = [
     `${STEPS}/swap.ts`,
     'exchangeForward(exchange);',
     "if (exchange.volume === 'v0') exchangeForward(exchange);",
+  ),
+  cut(
+    'swap: the way back is not planned from the disk',
+    'mount-unwind',
+    `${STEPS}/swap.ts`,
+    'arrived.includes(exchange.volume) ? planReturn(exchange) : exchange',
+    'arrived.includes(exchange.volume) ? exchange : exchange',
+  ),
+  cut(
+    'swap: the way back is not recorded',
+    'mount-unwind',
+    `${STEPS}/swap.ts`,
+    "note('returning', exchanges);",
+    'void note;',
+  ),
+  cut('swap: the arrival is not recorded', 'mount-unwind', `${STEPS}/swap.ts`, 'noteArrival(context);'),
+  cut(
+    'swap: what has arrived is exchanged again',
+    'mount-writes',
+    `${STEPS}/swap.ts`,
+    "return fact('exchanges').filter(({ volume }) => !arrived.includes(volume));",
+    "return fact('exchanges').filter(() => arrived !== null);",
+  ),
+  cut(
+    'exchange: what the application added stays',
+    'mount-unwind',
+    'agent/restore/exchange.ts',
+    'new Set([...old.keys(), ...entriesOf(live), ...entriesOf(staging)])',
+    'new Set(old.keys())',
   ),
   cut(
     'exchange: no look at what is there',

@@ -51,7 +51,7 @@ export function judge(
 
   if (version === null) violations.push(`neither old nor new: ${nearest(field)}`);
   const hadStarted = field.seen.some(({ version: saw }) => saw === field.wanted);
-  if (isFaultless && hadStarted && version === field.before && field.scenario !== 'unwind')
+  if (isFaultless && hadStarted && version === field.before && !field.endsOnNew)
     violations.push('the new version was up, and a crash took it away again');
   violations.push(...outcomeViolations(field, journal, version === field.wanted, told));
   if (outcome?.state === 'succeeded') violations.push(...previousViolations(field, outcome, isFaultless));
@@ -95,7 +95,7 @@ function outcomeViolations(field: Field, journal: JournalState | null, isNew: bo
 /** Nothing is deleted while it is stuck: old and new are both somewhere, or only the old one had been made. */
 function stuckViolations(field: Field, journal: JournalState | null): string[] {
   // The entries of a mount point are in both places at once.
-  if (field.scenario === 'mount') return [];
+  if (field.isMountPoint) return [];
   const preflight = journal?.facts.get('preflight') as { targets: { live: string; staging: string }[] } | undefined;
   return (preflight?.targets ?? []).flatMap(({ live, staging }, index) => {
     const places = [live, staging, `${staging}.aside`];

@@ -23,9 +23,10 @@ import { newId } from '../../db/ids.ts';
 import type { Outcome } from '../../db/results.ts';
 import { SILENT_CONTROL } from '../helpers/silent-control.ts';
 import { bundle } from './bundle.ts';
-import { Field, type Perform, type Scenario } from './field.ts';
+import { Field, type Perform } from './field.ts';
 import { judge } from './oracle.ts';
 import { runDriver } from './run-driver.ts';
+import type { Scenario } from './scenarios.ts';
 import type { Told } from './work.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'rf-meanwhile-'));

@@ -5,11 +5,12 @@
  * `agent`: in the agent's main thread, where all its file system calls are made. `any`: in every process and thread, the archive
  * child included, each of which counts for itself.
  */
-import type { Field, Scenario } from '../crash/field.ts';
+import type { Field } from '../crash/field.ts';
 import { sweepOnHosts } from '../crash/hosts.ts';
 import { casesOfCalls, recoverAndJudge } from '../crash/injected.ts';
 import { judge } from '../crash/oracle.ts';
 import { type DriverEnd, runDriver } from '../crash/run-driver.ts';
+import type { Scenario } from '../crash/scenarios.ts';
 import { injection, wasInjected } from '../crash/system-calls.ts';
 
 const ERRORS = ['EIO', 'ENOSPC', 'EDQUOT', 'EROFS', 'EMFILE', 'EACCES', 'EBUSY', 'EXDEV'] as const;

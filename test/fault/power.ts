@@ -5,8 +5,9 @@
  *
  * The agent's work runs in this process, with a point before each call that changes something (`points.ts`).
  */
-import { type Scenario, someScenarios } from '../crash/field.ts';
+
 import { callsOf, type DiskType, runCut, sweepOnHosts } from '../crash/hosts.ts';
+import { type Scenario, someScenarios } from '../crash/scenarios.ts';
 
 const DISKS = ['ext4', 'xfs'] as const;
 

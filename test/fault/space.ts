@@ -6,8 +6,8 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Scenario, someScenarios } from '../crash/field.ts';
 import { callsOf, type Host, runDisturbed, sweepOnHosts } from '../crash/hosts.ts';
+import { type Scenario, someScenarios } from '../crash/scenarios.ts';
 
 const LEVELS = 40;
 const BYTES_PER_LEVEL = 8192;

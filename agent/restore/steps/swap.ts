@@ -4,6 +4,9 @@
  * The commit point of a restore is the durable record `commit`: a crash before it unwinds, a crash after it finishes the
  * exchange. The inodes of both sides are durable with that, so what happened to each volume can always be told. The exchange
  * itself is made durable by redeploy, right before the containers start.
+ *
+ * Where entries change places instead of directories (mount points), the application changes them as soon as it runs. So that they
+ * have arrived is durable before that; from then on nobody looks for the new ones, and the way back is planned from the disk.
  */
 import { dirname } from 'node:path';
 import { RefloatError } from '../../../db/errors.ts';
@@ -13,7 +16,17 @@ import { assertStopped } from '../../deploy/quiesce.ts';
 import { identify, makeDirectoriesDurably, removeEmptyDirectory } from '../../fs/durable.ts';
 import { keepingMetadata } from '../../fs/keeping-metadata.ts';
 import { crashPoint } from '../crash-point.ts';
-import { exchangeBack, exchangeForward, planExchange, probeExchange, undecidable } from '../exchange.ts';
+import {
+  assertDecidable,
+  exchangeBack,
+  exchangeForward,
+  movesAsOne,
+  planExchange,
+  planReturn,
+  probeExchange,
+  syncExchanges,
+  undecidable,
+} from '../exchange.ts';
 import type { Exchange, RestoreFacts, Target } from '../facts.ts';
 import type { Step, StepContext } from '../saga.ts';
 import { sharedWith } from '../sharing.ts';
@@ -29,11 +42,13 @@ export const swap: Step<RestoreFacts, 'swap'> = {
   async act(context) {
     const { targets } = context.fact('preflight');
     if (context.committed()) {
+      const ahead = notArrived(context);
       // After a crash in the middle somebody may have started a container meanwhile.
-      if (context.fact('exchanges').some((exchange) => probeExchange(exchange) !== 'after')) {
+      if (ahead.some((exchange) => probeExchange(exchange) !== 'after')) {
         await stopAll(context);
         await warnOfOutsiders(context);
       }
+      assertDecidable(ahead);
     } else {
       for (const target of targets) await standIn(context, target);
       // At once, and with one sync: the workload is down meanwhile.
@@ -44,16 +59,21 @@ export const swap: Step<RestoreFacts, 'swap'> = {
         begins: 'redeploy',
       });
     }
-    for (const exchange of context.fact('exchanges')) {
+    for (const exchange of notArrived(context)) {
       crashPoint(`swap-before:${exchange.volume}`);
       exchangeForward(exchange);
       crashPoint(`swap-after:${exchange.volume}`);
     }
+    noteArrival(context);
     return { exchanged: context.fact('exchanges').map((exchange) => exchange.volume) };
   },
 
-  async undo({ fact, factOrNull }) {
-    for (const exchange of [...(factOrNull('exchanges') ?? [])].reverse()) {
+  async undo(context) {
+    const { fact, factOrNull, note } = context;
+    const exchanges = wayBack(context);
+    assertDecidable(exchanges);
+    if (factOrNull('arrived') !== null && factOrNull('returning') === null) note('returning', exchanges);
+    for (const exchange of [...exchanges].reverse()) {
       crashPoint(`swap-undo-before:${exchange.volume}`);
       exchangeBack(exchange);
       crashPoint(`swap-undo-after:${exchange.volume}`);
@@ -63,8 +83,8 @@ export const swap: Step<RestoreFacts, 'swap'> = {
     }
   },
 
-  async probe({ factOrNull }) {
-    const exchanges = factOrNull('exchanges') ?? [];
+  async probe(context) {
+    const exchanges = wayBack(context);
     const lost = exchanges.find((exchange) => probeExchange(exchange) === 'undecidable');
     if (lost !== undefined) return { found: 'undecidable', what: undecidable(lost).message };
     const states = new Set(exchanges.map(probeExchange));
@@ -72,6 +92,33 @@ export const swap: Step<RestoreFacts, 'swap'> = {
     return { found: states.size === 0 || (states.size === 1 && states.has('before')) ? 'not-done' : 'partly' };
   },
 };
+
+/** What is still to be brought live: an application may run on the rest by now, or have run. */
+function notArrived({ fact, factOrNull }: StepContext<RestoreFacts>): readonly Exchange[] {
+  const arrived = factOrNull('arrived') ?? [];
+  return fact('exchanges').filter(({ volume }) => !arrived.includes(volume));
+}
+
+/** Before a container may start; durable itself only behind what it says. */
+function noteArrival({ fact, factOrNull, note }: StepContext<RestoreFacts>): void {
+  const byEntries = fact('exchanges').filter((exchange) => !movesAsOne(exchange));
+  if (byEntries.length === 0 || factOrNull('arrived') !== null) return;
+  syncExchanges(byEntries);
+  note(
+    'arrived',
+    byEntries.map(({ volume }) => volume),
+  );
+}
+
+/** By which inodes the exchanges can be told and taken back, whether or not an application ran meanwhile. */
+function wayBack({ factOrNull }: StepContext<RestoreFacts>): readonly Exchange[] {
+  const returning = factOrNull('returning');
+  if (returning !== null) return returning;
+  const arrived = factOrNull('arrived') ?? [];
+  return (factOrNull('exchanges') ?? []).map((exchange) =>
+    arrived.includes(exchange.volume) ? planReturn(exchange) : exchange,
+  );
+}
 
 /**
  * Where there was no live directory, an empty one stands in for it; so the state before can be held and undone like any other.

@@ -8,12 +8,20 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { exchangeBack, exchangeForward, planExchange, probeExchange } from '../../../agent/restore/exchange.ts';
+import {
+  assertDecidable,
+  exchangeBack,
+  exchangeForward,
+  planExchange,
+  planReturn,
+  probeExchange,
+} from '../../../agent/restore/exchange.ts';
 import type { Exchange, Target } from '../../../agent/restore/facts.ts';
 import { restoreTarget } from '../../helpers/target.ts';
 import { compareTrees, snapshotTree } from '../../helpers/tree.ts';
@@ -115,7 +123,11 @@ const FILL_OLD = `set -e; cd "$1"; echo same > both; mkdir only-old; echo 1 > on
 const FILL_NEW = `set -e; cd "$1"; echo other > both; echo 2 > only-new; mkdir link; echo y > link/y
   chown 21:22 .; chmod 0701 .; touch -d @1100000000.987654321 .; setfattr -n user.new -v new .`;
 
-test('a mount point keeps its place: its entries change places, from every point in between and back', () => {
+/** What lies at the top of a volume, without what is the agent's or the file system's. */
+const visible = (path: string) =>
+  new Map([...snapshotTree(path)].filter(([name]) => !/^(\.refloat-x|lost\+found)(\/|$)/.test(name)));
+
+function onMountPoint(work: (exchange: Exchange) => void): void {
   const wanted = target(join(root, String(++count)), true);
   mkdirSync(wanted.live, { recursive: true });
   execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', wanted.live]);
@@ -126,13 +138,21 @@ test('a mount point keeps its place: its entries change places, from every point
     execFileSync('bash', ['--norc', '-c', FILL_OLD, 'bash', wanted.live]);
     const exchange = planExchange(wanted);
     assert.ok(exchange !== null);
-    const visible = (path: string) =>
-      new Map([...snapshotTree(path)].filter(([name]) => !/^(\.refloat-x|lost\+found)(\/|$)/.test(name)));
-    const [old, fresh] = [visible(wanted.live), visible(wanted.staging)];
+    work(exchange);
+    assert.ok(existsSync(join(wanted.live, 'lost+found')));
+  } finally {
+    execFileSync('umount', [wanted.live]);
+  }
+}
+
+test('a mount point keeps its place: its entries change places, from every point in between and back', () => {
+  onMountPoint((exchange) => {
+    const { live, staging } = exchange;
+    const [old, fresh] = [visible(live), visible(staging)];
     const isOld = () =>
-      compareTrees(old, visible(wanted.live)).length === 0 && compareTrees(fresh, visible(wanted.staging)).length === 0;
+      compareTrees(old, visible(live)).length === 0 && compareTrees(fresh, visible(staging)).length === 0;
     const isNew = () =>
-      compareTrees(fresh, visible(wanted.live)).length === 0 && compareTrees(old, visible(wanted.staging)).length === 0;
+      compareTrees(fresh, visible(live)).length === 0 && compareTrees(old, visible(staging)).length === 0;
     assert.ok(isOld());
     for (let done = 0; done <= exchange.names.length; done++) {
       exchangeForward({ ...exchange, names: exchange.names.slice(0, done) });
@@ -142,8 +162,79 @@ test('a mount point keeps its place: its entries change places, from every point
       exchangeBack(exchange);
       assert.ok(isOld(), `taken back after ${done} entries`);
     }
-    assert.ok(existsSync(join(wanted.live, 'lost+found')));
-  } finally {
-    execFileSync('umount', [wanted.live]);
+  });
+});
+
+/** Replaced by rename, removed, added, and added under a name that the old tree has. */
+const RUN_APPLICATION = `set -e; cd "$1"; echo mine > both.tmp; mv both.tmp both; rm only-new; echo log > wal; echo own > only-old
+  chmod 0755 .; setfattr -n user.application -v ran .`;
+
+test('what an application left in a mount point goes aside as it is, and the old tree returns, from every point in between', () => {
+  onMountPoint((exchange) => {
+    const { live, staging } = exchange;
+    const old = visible(live);
+    exchangeForward(exchange);
+    execFileSync('bash', ['--norc', '-c', RUN_APPLICATION, 'bash', live]);
+    const left = visible(live);
+    const back = planReturn(exchange);
+    assert.equal(probeExchange(back), 'after');
+    // As the journal has it.
+    const plan = JSON.parse(JSON.stringify(back)) as Exchange;
+    const isBack = (from: string) => {
+      assert.deepEqual(compareTrees(old, visible(live)), [], `${from}: live`);
+      assert.deepEqual(compareTrees(left, visible(staging)), [], `${from}: aside`);
+      assert.deepEqual(readdirSync(join(staging, '..')), ['data'], from);
+    };
+    for (let done = 0; done <= plan.names.length; done++) {
+      exchangeBack({ ...plan, names: plan.names.slice(done) });
+      exchangeBack(plan);
+      isBack(`after ${done} entries`);
+      exchangeForward(plan);
+      assert.deepEqual(compareTrees(left, visible(live)), []);
+    }
+    for (const [index, { name, old: before, new: after }] of plan.names.entries()) {
+      if (name === null || before === null || after === null) continue;
+      const text = Buffer.from(name, 'base64').toString();
+      const parked = `${staging}.aside-${index}`;
+      for (const moves of [1, 2]) {
+        // As far as it comes where the file system cannot exchange two names.
+        renameSync(join(staging, text), parked);
+        if (moves === 2) renameSync(join(live, text), join(staging, text));
+        assert.equal(probeExchange(plan), 'between');
+        exchangeBack(plan);
+        isBack(`${text}, ${moves} of three moves`);
+        exchangeForward(plan);
+      }
+    }
+  });
+});
+
+test('where the old tree is not exactly what was put aside, no way back is planned, and nothing moves', () => {
+  const strange: Record<string, string> = {
+    'moved away': 'mv only-old ..',
+    'replaced by a copy': 'cp -a both copy && mv copy both',
+    'something beside it': 'echo 1 > foreign',
+    'the whole of it gone': 'rm -r ../data',
+  };
+  for (const [name, change] of Object.entries(strange)) {
+    onMountPoint((exchange) => {
+      exchangeForward(exchange);
+      execFileSync('bash', ['--norc', '-c', RUN_APPLICATION, 'bash', exchange.live]);
+      execFileSync('bash', ['--norc', '-c', `cd "$1" && ${change}`, 'bash', exchange.staging]);
+      const before = snapshotTree(exchange.live);
+      const plan = planReturn(exchange);
+      assert.equal(probeExchange(plan), 'undecidable', name);
+      assert.throws(() => assertDecidable([plan]), { code: 'STATE_UNDECIDABLE', disposition: 'stuck' });
+      assert.deepEqual(compareTrees(before, snapshotTree(exchange.live)), []);
+    });
   }
+});
+
+test('of a directory that moved as one only the time is put back: its owner and mode may be what an application made of them', () => {
+  const exchange = prepared();
+  exchangeForward(exchange);
+  execFileSync('bash', ['--norc', '-c', 'chown 70:71 "$1"; chmod 0700 "$1"', 'bash', exchange.live]);
+  exchangeForward(exchange);
+  const { uid, gid, mode } = statSync(exchange.live);
+  assert.deepEqual([uid, gid, mode & 0o7777], [70, 71, 0o700]);
 });

@@ -1,14 +1,16 @@
 /** The runner's own rules, on a table of two steps: what is durable when, and what a recovery runs again. */
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, truncateSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { WorkloadLocks } from '../../../agent/deploy/workload-lock.ts';
 import type { AgentDeps } from '../../../agent/deps.ts';
 import { Journal } from '../../../agent/restore/journal.ts';
+import { ensureJournalDirectory, journalPath } from '../../../agent/restore/journal-dir.ts';
 import { reduceJournal } from '../../../agent/restore/journal-state.ts';
+import { recoverSaga } from '../../../agent/restore/recover-saga.ts';
 import { rollForward, type SagaRun, unwind } from '../../../agent/restore/run-saga.ts';
 import type { Saga } from '../../../agent/restore/saga.ts';
 import { RefloatError } from '../../../db/errors.ts';
@@ -157,4 +159,35 @@ test('what an undo has to say is in the result', async () => {
     assert.equal(outcome.state, 'rolled_back');
     assert.deepEqual(outcome.result?.warnings, ['a container is gone']);
   });
+});
+
+test('recovery does not look at what a later step has settled, unless it is to be taken back', async () => {
+  for (const [type, outcome] of [
+    ['done start', 'succeeded'],
+    ['done exchange', 'stuck'],
+    ['unwind', 'stuck'],
+  ] as const) {
+    await withSaga(null, async (run) => {
+      await rollForward(run);
+      const stateDir = mkdtempSync(join(directory, 'state-'));
+      ensureJournalDirectory(stateDir);
+      const path = journalPath(stateDir, run.journal.intentId);
+      copyFileSync(run.journal.path, path);
+      const last = type === 'unwind' ? 'done start' : type;
+      truncateSync(path, lengthOf(run.journal, types(run.journal).indexOf(last) + 1));
+      const deps = { ...run.deps, config: { stateDir } } as AgentDeps;
+      if (type === 'unwind') {
+        const journal = Journal.open(path, run.journal.intentId, deps.now);
+        const error = { code: 'UNHEALTHY', message: 'm', hint: 'h', disposition: 'fail' } as const;
+        journal.append({ type: 'unwind', state: 'rolled_back', error });
+        journal.close();
+      }
+      // What it would find is what an application made of it meanwhile.
+      const probe = async () => ({ found: 'undecidable', what: 'another inode' }) as const;
+      const steps = run.saga.steps.map((step) => (step.name === 'exchange' ? { ...step, probe } : step));
+      const { lock, control } = run;
+      const recovered = await recoverSaga({ ...run.saga, steps }, { deps, lock, control }, run.journal.intentId);
+      assert.equal(recovered.state, outcome, `behind "${type}"`);
+    });
+  }
 });
