@@ -6,10 +6,11 @@
  * | state    | live                | staging | aside |                                                      |
  * |----------|---------------------|---------|-------|------------------------------------------------------|
  * | before   | old                 | new     | –     |                                                      |
- * | aside    | missing or a stray  | new     | old   | only without RENAME_EXCHANGE; containers are stopped |
- * | moved-in | new                 | –       | old   | only without RENAME_EXCHANGE                         |
+ * | aside    | missing or a stray  | new     | old   | in three renames; containers are stopped             |
+ * | moved-in | new                 | –       | old   | in three renames                                     |
  * | after    | new                 | old     | –     |                                                      |
  *
+ * Three renames where the file system lacks RENAME_EXCHANGE, and for directories that are entries of a mount point (`inOneStep`).
  * A stray is an empty directory that something made where `live` was missing for a moment (Docker makes missing bind
  * sources). Anything else is undecidable: nothing is touched, and a person must look.
  * Does not guarantee durability of the last rename; the caller syncs both parents once.
@@ -24,6 +25,8 @@ export interface Pair {
   readonly aside: Buffer;
   readonly old: Identity | null;
   readonly new: Identity | null;
+  /** An entry of a mount point, whose own time is part of the tree; of a volume's directory the caller puts it back. */
+  readonly isEntry: boolean;
 }
 
 export type PairState = 'before' | 'aside' | 'moved-in' | 'after' | 'undecidable';
@@ -50,7 +53,7 @@ export function exchangePairForward(pair: Pair): boolean {
       case 'before':
         if (pair.old === null) moveName(pair.staging, pair.live);
         else if (pair.new === null) moveName(pair.live, pair.staging);
-        else if (!exchangeNames(pair.live, pair.staging)) moveName(pair.live, pair.aside);
+        else if (!inOneStep(pair)) moveName(pair.live, pair.aside);
         break;
       case 'aside':
         if (!removeEmptyDirectory(pair.live)) return false;
@@ -74,7 +77,7 @@ export function exchangePairBack(pair: Pair): boolean {
       case 'after':
         if (pair.old === null) moveName(pair.live, pair.staging);
         else if (pair.new === null) moveName(pair.staging, pair.live);
-        else if (!exchangeNames(pair.live, pair.staging)) moveName(pair.staging, pair.aside);
+        else if (!inOneStep(pair)) moveName(pair.staging, pair.aside);
         break;
       case 'moved-in':
         moveName(pair.live, pair.staging);
@@ -89,6 +92,15 @@ export function exchangePairBack(pair: Pair): boolean {
     crashPoint('exchange-back');
   }
   return true;
+}
+
+/**
+ * False if it takes three renames; then nothing was done. xfs moves the time of a directory that an exchange gives another parent,
+ * and leaves it alone where a rename does.
+ */
+function inOneStep({ live, staging, isEntry }: Pair): boolean {
+  const movesTime = isEntry && [live, staging].some((path) => lstatSync(path).isDirectory());
+  return !movesTime && exchangeNames(live, staging);
 }
 
 /** The only stray that may be removed; anything else might be somebody's data. */

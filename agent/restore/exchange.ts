@@ -128,10 +128,10 @@ function carryRoots(exchange: Exchange, nowLive: 'old' | 'new', nowStaged: 'old'
   }
 }
 
-/** What holds the names that changed places, and the roots, whose metadata may have been carried over. */
+/** What holds the names that changed places, or were aside for a moment, and the roots, whose metadata may have been carried over. */
 function touched(exchange: Exchange): string[] {
   const { live, staging } = exchange;
-  return movesAsOne(exchange) ? [dirname(live), dirname(staging), live, staging] : [live, staging];
+  return movesAsOne(exchange) ? [dirname(live), dirname(staging), live, staging] : [live, staging, dirname(staging)];
 }
 
 function pairOf({ live, staging }: Exchange, { name, old, new: fresh }: ExchangedName, index: number): Pair {
@@ -142,6 +142,7 @@ function pairOf({ live, staging }: Exchange, { name, old, new: fresh }: Exchange
       aside: Buffer.from(`${staging}.aside`),
       old,
       new: fresh,
+      isEntry: false,
     };
   }
   const bytes = bytesOf(name);
@@ -151,6 +152,7 @@ function pairOf({ live, staging }: Exchange, { name, old, new: fresh }: Exchange
     aside: Buffer.from(`${staging}.aside-${index}`),
     old,
     new: fresh,
+    isEntry: true,
   };
 }
 

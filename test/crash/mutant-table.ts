@@ -139,6 +139,14 @@ export const MUTANTS: readonly Mutant[] = [
     'new Set(old.keys())',
   ),
   cut(
+    'exchange: directories of a mount point in one step',
+    'mount-unwind',
+    'agent/restore/exchange-pair.ts',
+    'return !movesTime && exchangeNames(live, staging);',
+    'return movesTime === undefined || exchangeNames(live, staging);',
+    'xfs',
+  ),
+  cut(
     'exchange: no look at what is there',
     'two',
     'agent/restore/exchange-pair.ts',
@@ -149,7 +157,7 @@ export const MUTANTS: readonly Mutant[] = [
     'exchange: roots keep their metadata',
     'mount',
     'agent/restore/exchange.ts',
-    'if (!isDeepStrictEqual(readRootMetadata(root), metadata)) writeRootMetadata(root, metadata);',
+    'if (!isDeepStrictEqual(found, wanted)) writeRootMetadata(root, wanted);',
   ),
   cut(
     "exchange: the agent's own directory moves too",
