@@ -234,6 +234,8 @@ export class Lab {
       containers = await this.#judgeContainers(outcome, said);
     }
     found.push(...containers);
+    // Made anew, it has the configuration's restart policy, also for the next case.
+    if (succeeded && outcome.result?.['recreated'] === true && this.#second === 'on-failure') this.#second = 'running';
     if (succeeded && wanted !== before) found.push(...this.#judgePrevious(before, outcome));
     found.push(...(await this.#leftBehind()));
     return found;
