@@ -118,6 +118,8 @@ class EngineSession {
 
   async run(name: string): Promise<CaseResult> {
     const [flow, faultName, call, second] = name.split('/') as [Flow, string, string, Second];
+    // A case that ended early may have left the engine restarting.
+    await this.#proxy.disarm();
     if (this.#isDirty) await this.#lab.rebuild();
     this.#isDirty = true;
     const fault = FAULTS[faultName];
@@ -224,7 +226,11 @@ class EngineSession {
 
   async #recover(intent: ClaimedIntent, through: Engine): Promise<Outcome> {
     const deps = this.#lab.deps(through);
-    await recoverHost(deps).catch(() => recoverHost(this.#lab.deps()));
+    await recoverHost(deps).catch(async () => {
+      // An engine that restarts is not there yet.
+      await this.#proxy.disarm();
+      await recoverHost(this.#lab.deps());
+    });
     const known = readJournal(this.#lab.config.stateDir, intent.id).state?.outcome ?? null;
     return known ?? { state: 'failed', result: null, error: null };
   }
