@@ -81,6 +81,7 @@ export const takenAnew = (which: string): TemplateStringsArray =>
   )
   ${CLAIMED_ROWS}`);
 
+/** The moment of the claim, not of its transaction's beginning: a claimer that was held up would have claimed before its predecessors. */
 const CLAIM = written(`
   with next as materialized (
     select c.id from intents c
@@ -94,7 +95,7 @@ const CLAIM = written(`
   ), claimed as (
     update intents i
     set state = 'claimed', lease_epoch = i.lease_epoch + 1, lease_until = now() + make_interval(secs => ${LEASE_SECONDS}),
-      attempts = i.attempts + 1, claimed_at = now()
+      attempts = i.attempts + 1, claimed_at = clock_timestamp()
     where i.id = (select id from next)
     returning i.*
   )
