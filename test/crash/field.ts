@@ -105,7 +105,12 @@ export class Field {
       onStart: ({ name }) => {
         const version = this.versionOf(this.live, isMountPoint ? ROOT_TIME_MOVES : undefined);
         this.seen.push({ container: name, version });
-        if (writes && this.#isPrepared && version === 'two') writeAsApplication(this.live[0] ?? '');
+        try {
+          if (writes && this.#isPrepared && version === 'two') writeAsApplication(this.live[0] ?? '');
+        } catch {
+          // The disk is full, for the application, too: it ends.
+          return false;
+        }
         return !(endsOnNew && version === 'two');
       },
     });

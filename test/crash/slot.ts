@@ -35,6 +35,8 @@ async function answer(message: ToSlot): Promise<FromSlot> {
     if (entry === undefined) throw new Error(`there is no sweep ${message.open}`);
     ({ seed, directory } = message);
     opened = entry.name;
+    // One that was opened anew begins with nothing of what ended its predecessor.
+    rmSync(directory, { recursive: true, force: true });
     mkdirSync(directory, { recursive: true });
     session = await (await entry.load()).open({ index: message.index, seed, directory, programs: message.programs });
     return { opened: true };
