@@ -71,8 +71,7 @@ async function refuseUnnamed(database: AgentDatabase, hostId: string, row: Claim
   const error = new RefloatError('VALIDATION_FAILED', 'the id of the intent is not one', {
     hint: 'Somebody else than the control plane wrote it: look at who has the database’s password.',
   });
-  const outcome: Outcome = { state: 'failed', result: null, error: error.toJSON() };
-  await database.attempt((sql) => finishIntent(sql, { intentId: row.id, hostId, leaseEpoch: row.leaseEpoch }, outcome));
+  await failWithoutSpool(database, hostId, row, error);
 }
 
 /** The state directory takes no file: what has not begun is ended right here, and what has waits until there is room. */
@@ -96,8 +95,17 @@ async function refuseUnspooled(
     },
   );
   deps.log.error({ intentId: row.id, error: error.toJSON() }, 'refused, since nothing can be spooled');
-  const holder = { intentId: row.id, hostId, leaseEpoch: row.leaseEpoch };
-  await database.attempt((sql) => finishIntent(sql, holder, { state: 'failed', result: null, error: error.toJSON() }));
+  await failWithoutSpool(database, hostId, row, error);
+}
+
+async function failWithoutSpool(
+  database: AgentDatabase,
+  hostId: string,
+  { id, leaseEpoch }: ClaimedRow,
+  error: RefloatError,
+): Promise<void> {
+  const outcome: Outcome = { state: 'failed', result: null, error: error.toJSON() };
+  await database.attempt((sql) => finishIntent(sql, { intentId: id, hostId, leaseEpoch }, outcome));
 }
 
 /** The intent ran to its end on this host, whatever Postgres remembers of it; the outcome is in the spool or in the journal. */

@@ -81,7 +81,7 @@ export const takenAnew = (which: string): TemplateStringsArray =>
   )
   ${CLAIMED_ROWS}`);
 
-/** The moment of the claim, not of its transaction's beginning: a claimer that was held up would have claimed before its predecessors. */
+/** `claimed_at` is not its transaction's beginning: a claimer that was held up would seem to have claimed before its predecessors. */
 const CLAIM = written(`
   with next as materialized (
     select c.id from intents c
