@@ -3,17 +3,20 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isOver } from '../../db/intent-state.ts';
 import type { IntentAnswer } from '../../functions/cli/client/wire.ts';
 
+/** How often it is asked whether an intent is over, unless told. */
 const POLL_MS = 50;
 
 export class DemoApi {
   readonly #url: string;
   readonly #token: string;
   readonly #signal: AbortSignal;
+  readonly #pollMs: number;
 
-  constructor(url: string, token: string, signal: AbortSignal) {
+  constructor(url: string, token: string, signal: AbortSignal, pollMs = POLL_MS) {
     this.#url = url;
     this.#token = token;
     this.#signal = signal;
+    this.#pollMs = pollMs;
   }
 
   async call<T>(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<T> {
@@ -32,7 +35,7 @@ export class DemoApi {
   async intent(path: string, body: unknown = {}, headers: Record<string, string> = {}): Promise<IntentAnswer> {
     let intent = await this.call<IntentAnswer>('POST', path, body, headers);
     while (!isOver(intent.state)) {
-      await delay(POLL_MS, undefined, { signal: this.#signal });
+      await delay(this.#pollMs, undefined, { signal: this.#signal });
       intent = await this.call<IntentAnswer>('GET', `/api/intents/${intent.id}`);
     }
     if (intent.state === 'succeeded') return intent;
