@@ -19,6 +19,8 @@ const run = promisify(execFile);
 
 /** One stop and start differs from the next by a tenth and more on a shared machine. */
 const DEFAULT_PAIRS = 15;
+/** Between questions whether an intent is over, where no downtime is compared with a plain one. */
+const OVER_POLL_MS = 100;
 
 export interface Shape {
   readonly name: string;
@@ -183,20 +185,24 @@ async function withoutRefloat(
 }
 
 /** Snapshots of earlier pairs, as soon as they may go, so that the disk does not fill up. */
-async function prune(stage: BenchStage, path: string): Promise<void> {
+export async function prune(stage: BenchStage, path: string): Promise<void> {
   const { snapshots } = await stage.api.call<{
     snapshots: { id: string; kind: string; protectedUntil: string | null }[];
   }>('GET', `${path}/snapshots`);
   for (const { id, kind, protectedUntil } of snapshots) {
     if (kind !== 'pre-restore' || (protectedUntil !== null && Date.parse(protectedUntil) > Date.now())) continue;
     const intent = await stage.api.call<{ id: string }>('DELETE', `${path}/snapshots/${id}`);
-    while (!(await isFinished(stage, intent.id))) await delay(50);
+    await untilOver(stage, intent.id);
   }
 }
 
-async function isFinished(stage: BenchStage, intentId: string): Promise<boolean> {
-  const { state } = await stage.api.call<{ state: IntentState }>('GET', `/api/intents/${intentId}`);
-  return isOver(state);
+/** However it ends. */
+export async function untilOver({ api }: BenchStage, intentId: string): Promise<IntentState> {
+  for (;;) {
+    const { state } = await api.call<{ state: IntentState }>('GET', `/api/intents/${intentId}`);
+    if (isOver(state)) return state;
+    await delay(OVER_POLL_MS);
+  }
 }
 
 function table(rows: readonly Row[]): string {

@@ -4,10 +4,8 @@
  */
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import { type IntentState, isOver } from '../../db/intent-state.ts';
 import type { Cleanup } from '../demo/cleanup.ts';
-import { type Deployed, deployShape, median, randomFile } from './downtime.ts';
+import { type Deployed, deployShape, median, prune, randomFile, untilOver } from './downtime.ts';
 import type { BenchStage } from './downtime-stage.ts';
 import { untilServed } from './probe.ts';
 
@@ -56,11 +54,14 @@ async function recovered(
   const killed = once(child, 'exit');
   const confirm = { 'X-Confirm-Restore': name };
   const { id } = await api.call<{ id: string }>('POST', `${path}/snapshots/${snapshotId}/restore`, {}, confirm);
-  await killed;
+  const over = untilOver(stage, id);
+  await Promise.race([killed, over]);
+  if (child.exitCode === null && child.signalCode === null)
+    throw new Error(`the restore of ${name} ended as ${await over} before ${point}`);
   const began = performance.now();
   const [ms] = await Promise.all([untilServed(port).then(() => performance.now() - began), stage.restartAgent()]);
-  for (let state: IntentState = 'running'; !isOver(state); await delay(50))
-    ({ state } = await api.call<{ state: IntentState }>('GET', `/api/intents/${id}`));
+  await over;
+  await prune(stage, path);
   return ms;
 }
 
