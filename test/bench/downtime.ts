@@ -19,6 +19,8 @@ const run = promisify(execFile);
 
 /** One stop and start differs from the next by a tenth and more on a shared machine. */
 const DEFAULT_PAIRS = 15;
+/** For what an engine still does after a start. */
+const SETTLE_MS = 500;
 /** Between questions whether an intent is over, where no downtime is compared with a plain one. */
 const OVER_POLL_MS = 100;
 
@@ -35,7 +37,7 @@ const SHAPES: readonly Shape[] = [
   { name: '5 volumes', volumes: 5, fill: (directory) => randomFile(join(directory, 'file'), 1) },
 ];
 
-/** Downtimes in ms; each stop and start was measured right before what it is compared with. */
+/** Downtimes in ms, in the order in which they were measured; all are compared with the mean of the two plain stops and starts. */
 interface Pair {
   readonly plain: number;
   readonly restore: number;
@@ -146,8 +148,9 @@ async function measure(
   const measured: Pair[] = [];
   for (let pair = 1; pair <= pairs; pair += 1) {
     const quiet = async (work: () => Promise<unknown>): Promise<number> => {
-      // What the one before left to be written is not to be paid for by the next one.
+      // What the one before left to be written or to be tidied up is not to be paid for by the next one.
       await run('sync');
+      await delay(SETTLE_MS);
       return outage(port, work);
     };
     const plain = await quiet(stopAndStart);
@@ -209,17 +212,18 @@ function table(rows: readonly Row[]): string {
   const header = ['data', 'pairs', 'stop+start', 'restore', 'ratio', 'undo', 'ratio', 'stop, tar -x, start', 'ratio'];
   const lines = rows.map(({ shape, pairs }) => {
     const of = (pick: (pair: Pair) => number): number => median(pairs.map(pick));
-    const ratio = (pick: (pair: Pair) => number): string => of(pick).toFixed(2);
+    const plainOf = ({ plain, plainBeforeUndo }: Pair): number => (plain + plainBeforeUndo) / 2;
+    const ratio = (pick: (pair: Pair) => number): string => of((pair) => pick(pair) / plainOf(pair)).toFixed(2);
     return [
       shape,
       String(pairs.length),
-      ms(of((pair) => (pair.plain + pair.plainBeforeUndo) / 2)),
+      ms(of(plainOf)),
       ms(of((pair) => pair.restore)),
-      ratio((pair) => pair.restore / pair.plain),
+      ratio((pair) => pair.restore),
       ms(of((pair) => pair.undo)),
-      ratio((pair) => pair.undo / pair.plainBeforeUndo),
+      ratio((pair) => pair.undo),
       ms(of((pair) => pair.tar)),
-      ratio((pair) => pair.tar / pair.plain),
+      ratio((pair) => pair.tar),
     ];
   });
   const widths = header.map((title, column) =>
@@ -230,7 +234,7 @@ function table(rows: readonly Row[]): string {
       .map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)))
       .join('  '),
   );
-  return `Downtime seen from outside; medians; ratios are medians too, each to a plain stop and start right before.\n${text.join('\n')}\n`;
+  return `Downtime seen from outside; medians; ratios are medians too, each to the mean of the two plain ones of its pair.\n${text.join('\n')}\n`;
 }
 
 export function median(values: readonly number[]): number {
