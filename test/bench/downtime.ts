@@ -9,7 +9,6 @@ import { mkdir, open, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { type IntentState, isOver } from '../../db/intent-state.ts';
 import { Cleanup } from '../demo/cleanup.ts';
 import { type BenchStage, freePort, setBenchStage } from './downtime-stage.ts';
 import { outage, untilServed } from './probe.ts';
@@ -21,8 +20,6 @@ const run = promisify(execFile);
 const DEFAULT_PAIRS = 15;
 /** For what an engine still does after a start. */
 const SETTLE_MS = 500;
-/** Between questions whether an intent is over, where no downtime is compared with a plain one. */
-const OVER_POLL_MS = 100;
 
 export interface Shape {
   readonly name: string;
@@ -188,23 +185,13 @@ async function withoutRefloat(
 }
 
 /** Snapshots of earlier pairs, as soon as they may go, so that the disk does not fill up. */
-export async function prune(stage: BenchStage, path: string): Promise<void> {
-  const { snapshots } = await stage.api.call<{
+export async function prune({ api }: BenchStage, path: string): Promise<void> {
+  const { snapshots } = await api.call<{
     snapshots: { id: string; kind: string; protectedUntil: string | null }[];
   }>('GET', `${path}/snapshots`);
   for (const { id, kind, protectedUntil } of snapshots) {
     if (kind !== 'pre-restore' || (protectedUntil !== null && Date.parse(protectedUntil) > Date.now())) continue;
-    const intent = await stage.api.call<{ id: string }>('DELETE', `${path}/snapshots/${id}`);
-    await untilOver(stage, intent.id);
-  }
-}
-
-/** However it ends. */
-export async function untilOver({ api }: BenchStage, intentId: string): Promise<IntentState> {
-  for (;;) {
-    const { state } = await api.call<{ state: IntentState }>('GET', `/api/intents/${intentId}`);
-    if (isOver(state)) return state;
-    await delay(OVER_POLL_MS);
+    await api.untilOver(await api.call('DELETE', `${path}/snapshots/${id}`));
   }
 }
 

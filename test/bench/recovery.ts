@@ -5,7 +5,7 @@
 import { once } from 'node:events';
 import { join } from 'node:path';
 import type { Cleanup } from '../demo/cleanup.ts';
-import { type Deployed, deployShape, median, prune, randomFile, untilOver } from './downtime.ts';
+import { type Deployed, deployShape, median, prune, randomFile } from './downtime.ts';
 import type { BenchStage } from './downtime-stage.ts';
 import { untilServed } from './probe.ts';
 
@@ -53,11 +53,10 @@ async function recovered(
   const { child } = await stage.restartAgent({ REFLOAT_CRASH_AT: point });
   const killed = once(child, 'exit');
   const confirm = { 'X-Confirm-Restore': name };
-  const { id } = await api.call<{ id: string }>('POST', `${path}/snapshots/${snapshotId}/restore`, {}, confirm);
-  const over = untilOver(stage, id);
+  const over = api.untilOver(await api.call('POST', `${path}/snapshots/${snapshotId}/restore`, {}, confirm));
   await Promise.race([killed, over]);
   if (child.exitCode === null && child.signalCode === null)
-    throw new Error(`the restore of ${name} ended as ${await over} before ${point}`);
+    throw new Error(`the restore of ${name} ended as ${(await over).state} before ${point}`);
   const began = performance.now();
   const [ms] = await Promise.all([untilServed(port).then(() => performance.now() - began), stage.restartAgent()]);
   await over;

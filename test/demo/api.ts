@@ -33,14 +33,20 @@ export class DemoApi {
 
   /** Sends it and waits until the intent is over; throws unless it succeeded. */
   async intent(path: string, body: unknown = {}, headers: Record<string, string> = {}): Promise<IntentAnswer> {
-    let intent = await this.call<IntentAnswer>('POST', path, body, headers);
-    while (!isOver(intent.state)) {
-      await delay(this.#pollMs, undefined, { signal: this.#signal });
-      intent = await this.call<IntentAnswer>('GET', `/api/intents/${intent.id}`);
-    }
+    const intent = await this.untilOver(await this.call<IntentAnswer>('POST', path, body, headers));
     if (intent.state === 'succeeded') return intent;
     throw new Error(
       `the ${intent.kind} is ${intent.state}: ${intent.error?.message ?? ''} ${intent.error?.hint ?? ''} (${intent.error?.code ?? ''})`,
     );
+  }
+
+  /** Waits until the intent is over, however it ends. */
+  async untilOver(asked: IntentAnswer): Promise<IntentAnswer> {
+    let intent = asked;
+    while (!isOver(intent.state)) {
+      await delay(this.#pollMs, undefined, { signal: this.#signal });
+      intent = await this.call<IntentAnswer>('GET', `/api/intents/${intent.id}`);
+    }
+    return intent;
   }
 }
