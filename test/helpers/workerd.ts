@@ -93,7 +93,7 @@ export async function startWorkerd(
       .catch(() => undefined);
     if (answer?.ok === true)
       return {
-        // The local stand-in for Hyperdrive does, when many connections are opened at once.
+        // `wrangler dev` does, when many connections are opened at once.
         passing503: true,
         origin,
         database,
