@@ -153,7 +153,7 @@ test('targets come from the current configuration, not from the manifest', async
 test('a restore that does not come up healthy takes itself back, and says why', async () => {
   const workload = await running({
     env: { FAIL_IF: '/volumes/data/poison' },
-    health: { graceSeconds: 0.5, timeoutSeconds: 10 },
+    health: { graceSeconds: 3, timeoutSeconds: 10 },
     restart: 'no',
   });
   workload.write('old');

@@ -42,6 +42,9 @@ const HOST = {
   logLevel: 'info',
 };
 
+/** For containers that end at once: on a busy machine it is a while before Docker knows. Who has ended is not waited for. */
+const LONG_GRACE = { graceSeconds: 10, timeoutSeconds: 10 };
+
 function edited(workload: TestWorkload, change: Partial<WorkloadConfigInput>): TestWorkload {
   const config = WORKLOAD_CONFIG.parse({ ...workload.workload.config, ...change });
   return { ...workload, workload: { ...workload.workload, version: workload.workload.version + 1, config } };
@@ -146,7 +149,7 @@ test('an unhealthy new version is taken back: the old containers run again, as t
   await deploy(workload);
   const before = await picture(real);
   await assert.rejects(
-    deploy(edited(workload, { command: ['sh', '-c', 'echo no such database; exit 4'] })),
+    deploy(edited(workload, { command: ['sh', '-c', 'echo no such database; exit 4'], health: LONG_GRACE })),
     (error: RefloatError) => {
       code('UNHEALTHY')(error);
       assert.match(error.message, /no such database/);
@@ -157,7 +160,11 @@ test('an unhealthy new version is taken back: the old containers run again, as t
 });
 
 test('a first deploy that is unhealthy leaves nothing behind', async () => {
-  const workload = await testWorkload(real, { command: ['sh', '-c', 'exit 4'], restart: 'always' });
+  const workload = await testWorkload(real, {
+    command: ['sh', '-c', 'exit 4'],
+    restart: 'always',
+    health: LONG_GRACE,
+  });
   await assert.rejects(deploy(workload), code('UNHEALTHY'));
   assert.deepEqual(await picture(real), []);
 });
