@@ -63,8 +63,9 @@ for (const point of points)
     const agent = await stack.startAgent({ REFLOAT_CRASH_AT: point });
     t.after(() => agent.stop());
     // This agent tells the database what the one before it came to.
-    if (last !== null) await assertRecorded(last);
+    const previous = last;
     last = null;
+    if (previous !== null) await assertRecorded(previous);
     const before = workload.version();
     const wanted = other(before);
     const id = await workload.restore(wanted);
@@ -76,13 +77,15 @@ for (const point of points)
     outcomes[now === before ? 'old' : 'new'] += 1;
     const told = recovered.json.intents.find((intent: { intentId: string }) => intent.intentId === id);
     if (told !== undefined) assert.equal(told.state === 'succeeded', now === wanted, `told ${told.state}`);
-    last = { id, wanted, point };
-    if (!point.endsWith(':begin#1')) return;
+    const ended = { id, wanted, point };
+    if (!point.endsWith(':begin#1')) {
+      last = ended;
+      return;
+    }
     // Nothing was begun, or nothing durably: the next agent begins it anew, or says that it was interrupted.
     const next = await stack.startAgent();
-    await assertRecorded(last);
-    last = null;
-    await next.stop();
+    t.after(() => next.stop());
+    await assertRecorded(ended);
   });
 
 test('the kills lie on both sides of the commit point', (t) => {
