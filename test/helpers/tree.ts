@@ -12,6 +12,11 @@ const libc = koffi.load('libc.so.6');
 const llistxattr = libc.func('int64_t llistxattr(const void*, void*, size_t)');
 const lgetxattr = libc.func('int64_t lgetxattr(const void*, const void*, void*, size_t)');
 
+// Made once: most files of a test are small, and making these for each took longer than reading it.
+const block = Buffer.allocUnsafe(1_048_576);
+const list = Buffer.allocUnsafe(65_536);
+const value = Buffer.allocUnsafe(65_536);
+
 export interface TreeNode {
   readonly type: 'file' | 'directory' | 'symlink' | 'other';
   /** Permission bits with setuid, setgid and sticky. */
@@ -105,11 +110,9 @@ function record(
 
 function hashFile(path: Buffer): string {
   const hash = createHash('sha256');
-  const buffer = Buffer.allocUnsafe(1_048_576);
   const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
-    for (let count = readSync(fd, buffer); count > 0; count = readSync(fd, buffer))
-      hash.update(buffer.subarray(0, count));
+    for (let count = readSync(fd, block); count > 0; count = readSync(fd, block)) hash.update(block.subarray(0, count));
   } finally {
     closeSync(fd);
   }
@@ -118,8 +121,6 @@ function hashFile(path: Buffer): string {
 
 function readXattrs(path: Buffer): Map<string, string> {
   const target = Buffer.concat([path, Buffer.alloc(1)]);
-  const list = Buffer.alloc(65_536);
-  const value = Buffer.alloc(65_536);
   const length = Number(llistxattr(target, list, list.length));
   const found = new Map<string, string>();
   if (length <= 0) return found;
