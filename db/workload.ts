@@ -58,7 +58,8 @@ export const WORKLOAD_CONFIG = z
     name: NAME,
     project: NAME,
     stage: NAME.default('prod'),
-    hostId: z.uuid(),
+    /** In lower case, as the database and labels have it. */
+    hostId: z.uuid().toLowerCase(),
     /** Where the software comes from. Only `image` workloads can be captured and restored. */
     source: z
       .string()

@@ -45,15 +45,18 @@ async function isSeen(db: Queryable, principal: Principal, workloadId: string): 
   return workload !== null && seesProject(principal, workload.project);
 }
 
-/** Throws `CONFIRMATION_MISSING` (428) or `CONFIRMATION_MISMATCH` (412). */
-export function requireConfirmation(c: AppContext, workload: WorkloadRow): void {
+/** What X-Confirm-Restore names. Throws `CONFIRMATION_MISSING` (428). */
+export function confirmationOf(c: AppContext): string {
   const given = c.req.header('x-confirm-restore');
-  if (given === undefined || given === '') {
-    throw new RefloatError('CONFIRMATION_MISSING', 'this replaces live data and needs a confirmation', {
-      hint: 'Send the header X-Confirm-Restore with the name of the workload.',
-    });
-  }
-  if (given === workload.name) return;
+  if (given !== undefined && given !== '') return given;
+  throw new RefloatError('CONFIRMATION_MISSING', 'this replaces live data and needs a confirmation', {
+    hint: 'Send the header X-Confirm-Restore with the name of the workload.',
+  });
+}
+
+/** Throws `CONFIRMATION_MISMATCH` (412). */
+export function requireConfirmed(workload: WorkloadRow, confirmation: string): void {
+  if (confirmation === workload.name) return;
   throw new RefloatError('CONFIRMATION_MISMATCH', 'the confirmation is not the name of this workload', {
     hint: 'X-Confirm-Restore must be the exact name of the workload whose data is to be replaced; check that it is the one you mean.',
   });
@@ -94,8 +97,8 @@ export function requireCapturable(workload: WorkloadRow): void {
 }
 
 /**
- * Throws `FORBIDDEN` where a principal that is limited to projects would reach beyond them: into another project, or, by a
- * volume that it adds, to a host path that is not below a project's own directory.
+ * Throws `FORBIDDEN` where a principal that is limited to projects or workloads would reach beyond them: into another project, or,
+ * by a volume that it adds, to a host path that is not below a project's own directory.
  * @param before the configuration that is replaced, if there is one
  */
 export function requireWritableProject(
@@ -103,11 +106,20 @@ export function requireWritableProject(
   config: WorkloadConfig,
   before: WorkloadConfig | null,
 ): void {
-  if (principal.projects === null) return;
+  if (principal.projects === null && principal.workloads === null) return;
   if (!seesProject(principal, config.project)) {
     throw new RefloatError('FORBIDDEN', `you are limited to other projects than "${config.project}"`, {
-      hint: `Yours: ${[...principal.projects].join(', ')}.`,
+      hint: `Yours: ${[...(principal.projects ?? [])].join(', ')}.`,
     });
+  }
+  if (principal.workloads !== null && config.project !== before?.project) {
+    throw new RefloatError(
+      'FORBIDDEN',
+      'this token is limited to some workloads, and moves none into another project',
+      {
+        hint: 'Use a token without a limit to workloads.',
+      },
+    );
   }
   const kept = new Set(before?.project === config.project ? before.volumes.map(placeOf) : []);
   const beyond = config.volumes.filter(
@@ -115,7 +127,7 @@ export function requireWritableProject(
   );
   if (beyond.length === 0) return;
   throw new RefloatError('FORBIDDEN', `volume "${beyond[0]?.name}" is not confined to a project`, {
-    hint: 'Use scope project or stage; someone without a limit to projects may add volumes of scope absolute and named.',
+    hint: 'Use scope project or stage; someone without a limit to projects or workloads may add volumes of scope absolute and named.',
     details: { volumes: beyond.map((volume) => volume.name) },
   });
 }

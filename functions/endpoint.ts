@@ -6,6 +6,7 @@
 import { createRoute, type OpenAPIHono, type RouteConfig } from '@hono/zod-openapi';
 import { z } from 'zod';
 import { RefloatError } from '../db/errors.ts';
+import { isStorable, storable } from '../db/storable.ts';
 import { authenticate } from './auth/authenticate.ts';
 import {
   limitedAs,
@@ -62,9 +63,16 @@ export interface EndpointConfig<
   readonly body?: B;
   /** Header names with what they are for. */
   readonly headers?: Readonly<Record<string, string>>;
-  readonly answers: Readonly<
-    Record<number, { readonly description: string; readonly schema?: z.ZodType; readonly type?: string }>
-  >;
+  readonly answers: Readonly<Record<number, Answer>>;
+}
+
+interface Answer {
+  readonly description: string;
+  readonly schema?: z.ZodType;
+  /** Default JSON. */
+  readonly type?: string;
+  /** Another form of it, by media type. */
+  readonly or?: Readonly<Record<string, z.ZodType>>;
 }
 
 export interface Endpoint {
@@ -93,7 +101,7 @@ export function endpoint<
           deps,
           principal,
           params: parseParams(params, c),
-          query: query === undefined ? {} : validated(query, c.req.query()),
+          query: query === undefined ? {} : validated(query, c.req.query(), 'the query'),
           body: () => parseBody(config.body, c),
         };
         return handler(call as unknown as Call<A, P, Q, B>);
@@ -162,25 +170,54 @@ async function parseBody(schema: z.ZodType | undefined, c: AppContext): Promise<
       hint: 'Check quotes, commas and the encoding (UTF-8).',
     });
   }
-  return validated(schema, value ?? {});
+  return validated(schema, value ?? {}, 'the body');
 }
 
-/** Throws `VALIDATION_FAILED` with every problem and its path. */
-function validated<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
+/** Throws `VALIDATION_FAILED` with every problem and its path. @param part of the request, for people */
+function validated<S extends z.ZodType>(schema: S, value: unknown, part: string): z.output<S> {
+  const lost = unstorable(value);
+  if (lost !== undefined) throw invalid([lost], part);
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const problems = result.error.issues.map((issue) => ({
     path: issue.path.map(String).join('.'),
     message: issue.message,
   }));
-  const first = problems[0];
-  throw new RefloatError(
+  throw invalid(problems, part);
+}
+
+interface ValueProblem {
+  readonly path: string;
+  readonly message: string;
+}
+
+function invalid(problems: readonly ValueProblem[], part: string): RefloatError {
+  const [first] = problems;
+  return new RefloatError(
     'VALIDATION_FAILED',
     problems.length === 1 && first !== undefined
-      ? `${first.path || 'the body'}: ${first.message}`
+      ? `${first.path || part}: ${first.message}`
       : `${problems.length} values are not valid`,
     { hint: 'See "errors" for each value, and /docs for what is expected.', details: { errors: problems } },
   );
+}
+
+/** The first name or value that the database could not hold, or that would be lost on the way. Not recursive: bodies may be deep. */
+function unstorable(root: unknown): ValueProblem | undefined {
+  const left: { readonly path: string; readonly value: unknown }[] = [{ path: '', value: root }];
+  for (let at = left.pop(); at !== undefined; at = left.pop()) {
+    const { path, value } = at;
+    if (typeof value === 'string' && !isStorable(value))
+      return { path: storable(path), message: 'must contain neither NUL nor half a surrogate pair' };
+    if (typeof value !== 'object' || value === null) continue;
+    for (const [name, member] of Object.entries(value)) {
+      const below = path === '' ? name : `${path}.${name}`;
+      if (name === '__proto__' || !isStorable(name))
+        return { path: storable(below), message: 'is not a name that can be used' };
+      left.push({ path: below, value: member });
+    }
+  }
+  return undefined;
 }
 
 function describeAccess({ access, fresh }: { readonly access: Access; readonly fresh?: true }): {
@@ -197,11 +234,17 @@ function describe(
   config: EndpointConfig<Access, Shape | undefined, Shape | undefined, z.ZodType | undefined>,
 ): RouteConfig {
   const responses: RouteConfig['responses'] = {};
-  for (const [status, { description, schema, type }] of Object.entries(config.answers)) {
+  for (const [status, { description, schema, type, or }] of Object.entries(config.answers)) {
     if (Number(status) >= 400)
       responses[status] = { description, content: { 'application/problem+json': { schema: PROBLEM } } };
     else if (schema === undefined) responses[status] = { description };
-    else responses[status] = { description, content: { [type ?? 'application/json']: { schema } } };
+    else {
+      const forms = Object.entries({ [type ?? 'application/json']: schema, ...or });
+      responses[status] = {
+        description,
+        content: Object.fromEntries(forms.map(([name, form]) => [name, { schema: form }])),
+      };
+    }
   }
   const headers = Object.entries(config.headers ?? {}).map(([name, description]) => [
     name,
@@ -218,7 +261,14 @@ function describe(
       ...(config.params === undefined ? {} : { params: z.object(config.params) }),
       ...(config.query === undefined ? {} : { query: z.object(config.query) }),
       ...(headers.length === 0 ? {} : { headers: z.object(Object.fromEntries(headers)) }),
-      ...(config.body === undefined ? {} : { body: { content: { 'application/json': { schema: config.body } } } }),
+      ...(config.body === undefined
+        ? {}
+        : {
+            body: {
+              required: !config.body.safeParse({}).success,
+              content: { 'application/json': { schema: config.body } },
+            },
+          }),
     },
     responses: {
       ...responses,

@@ -2,8 +2,15 @@
 import { z } from 'zod';
 import { INTENT } from './wire.ts';
 
+/** What PostgreSQL, JavaScript and people write in the same way. */
+const YEARS = { from: 1970, to: 9999 } as const;
+
 export const NOT_AFTER = z.iso
   .datetime({ offset: true })
+  .refine((text) => {
+    const year = new Date(text).getUTCFullYear();
+    return year >= YEARS.from && year <= YEARS.to;
+  }, `must lie in the years ${YEARS.from} to ${YEARS.to} (UTC)`)
   .transform((text) => new Date(text))
   .optional()
   .describe('After this moment the host neither starts it nor passes its commit point');

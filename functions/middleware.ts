@@ -3,13 +3,13 @@
  * way out, as a problem and in the audit.
  */
 import type { OpenAPIHono } from '@hono/zod-openapi';
-import type { Context } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { HTTPException } from 'hono/http-exception';
 import { databaseErrorFacts, violates } from '../db/database-error.ts';
 import { RefloatError, toRefloatError } from '../db/errors.ts';
 import { newId } from '../db/ids.ts';
 import { insertAudit } from '../db/queries/insert-audit.ts';
+import { storable } from '../db/storable.ts';
 import { isHttps } from './auth/origin.ts';
 import { writeSessionCookie } from './auth/session.ts';
 import type { AppContext, AppDeps, AppEnv } from './deps.ts';
@@ -20,6 +20,8 @@ import { declaredBytes } from './request-body.ts';
 const MAX_BODY_BYTES = 1024 * 1024;
 const MAX_DISCARDED_BYTES = 8 * MAX_BODY_BYTES;
 const HSTS_SECONDS = 365 * 86_400;
+/** SQLSTATE of texts and moments that are none: what a request says and no schema has caught. */
+const UNREADABLE: ReadonlySet<string> = new Set(['22007', '22008', '22009', '22021', '22P02', '22P05']);
 const READS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 export function addMiddleware(app: OpenAPIHono<AppEnv>, deps: AppDeps): void {
@@ -40,8 +42,9 @@ export function addMiddleware(app: OpenAPIHono<AppEnv>, deps: AppDeps): void {
       deps.afterResponse(c, release());
     }
   });
-  const tooLarge = async (c: Context): Promise<never> => {
+  const tooLarge = async (c: AppContext): Promise<never> => {
     await discard(c.req.raw.body);
+    await limitStranger(c, deps);
     throw new RefloatError('BODY_TOO_LARGE', `a body may have at most ${MAX_BODY_BYTES} bytes`, { hint: 'Send less.' });
   };
   const limitBody = bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLarge });
@@ -50,14 +53,16 @@ export function addMiddleware(app: OpenAPIHono<AppEnv>, deps: AppDeps): void {
     if (bytes === undefined) return limitBody(c, next);
     return bytes <= MAX_BODY_BYTES ? next() : tooLarge(c);
   });
-  app.notFound((c) =>
-    refuse(
-      c,
-      deps,
-      new RefloatError('NOT_FOUND', `there is nothing at ${c.req.path}`, { hint: 'See /docs for what there is.' }),
-    ),
-  );
+  app.notFound(async (c) => {
+    await limitStranger(c, deps);
+    throw new RefloatError('NOT_FOUND', `there is nothing at ${c.req.path}`, { hint: 'See /docs for what there is.' });
+  });
   app.onError((thrown, c) => refuse(c, deps, asRefloatError(thrown)));
+}
+
+/** Of what is refused before anybody asks who it is, each refusal would be a row of the audit. */
+async function limitStranger(c: AppContext, deps: AppDeps): Promise<void> {
+  if (isAudited(c, 404)) await c.get('limit')('refused', `address:${deps.clientAddress(c)}`);
 }
 
 /** Reads on for a while: a client that still sends when the connection is closed would never see why. */
@@ -123,6 +128,11 @@ function asRefloatError(thrown: unknown): RefloatError {
       hint: 'It must own the tables and may create roles: alter role … createrole, and grant refloat_agent to … with admin option.',
     });
   }
+  if (facts !== undefined && UNREADABLE.has(facts.code)) {
+    return new RefloatError('VALIDATION_FAILED', `the database cannot read a value of this request (${facts.code})`, {
+      hint: 'Check dates and special characters. A cursor must be one that an answer had.',
+    });
+  }
   return toRefloatError(thrown);
 }
 
@@ -151,17 +161,20 @@ function stackOf(error: RefloatError): string | undefined {
 }
 
 /** Every refusal of a change, and every request without the right to it. Questions that miss are not worth a row. */
+function isAudited(c: AppContext, status: number): boolean {
+  return c.req.path.startsWith('/api/') && (!READS.has(c.req.method) || status === 401 || status === 403);
+}
+
 async function auditRefusal(c: AppContext, deps: AppDeps, error: RefloatError, status: number): Promise<void> {
-  const changes = !READS.has(c.req.method);
   if (c.get('audited') || error.code === 'DATABASE_UNAVAILABLE') return;
   // A flood must not fill the audit: the first refusal of a series stands for the others.
   if (error.code === 'RATE_LIMITED' && error.details?.['inARow'] !== 1) return;
-  if (!c.req.path.startsWith('/api/') || !(changes || status === 401 || status === 403)) return;
+  if (!isAudited(c, status)) return;
   try {
     await insertAudit(c.get('db'), {
       actor: c.get('principal')?.actor ?? 'anonymous',
-      action: c.get('action').slice(0, 200),
-      target: c.req.path.slice(0, 200),
+      action: storable(c.get('action').slice(0, 200)),
+      target: storable(c.req.path.slice(0, 200)),
       outcome: 'refused',
       code: error.code,
       requestId: c.get('requestId'),

@@ -5,10 +5,10 @@
  */
 
 import { once } from 'node:events';
-import type { Server } from 'node:http';
+import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createAdaptorServer } from '@hono/node-server';
+import { getRequestListener } from '@hono/node-server';
 import { getConnInfo } from '@hono/node-server/conninfo';
 import { Cron } from 'croner';
 import type { Logger } from 'pino';
@@ -21,6 +21,7 @@ import { clientAddress } from './client-address.ts';
 import type { ServerConfig } from './config.ts';
 import type { AppContext, AppDeps } from './deps.ts';
 import { HOUSEKEEPING_CRON, keepHouse } from './housekeeping.ts';
+import { answerMalformed, malformedRequest } from './malformed.ts';
 import { nodeFetchJson } from './outbound-node.ts';
 
 /** Longer than clients and proxies keep an idle connection, so that none sends a request into one that is being closed. */
@@ -77,7 +78,8 @@ export async function startNodeServer({
       );
     },
   });
-  const server = createAdaptorServer({ fetch: app.fetch }) as Server;
+  const server = createServer(getRequestListener(app.fetch, { errorHandler: malformedRequest }));
+  answerMalformed(server);
   server.keepAliveTimeout = KEEP_ALIVE_MS;
   try {
     const listening = once(server, 'listening');

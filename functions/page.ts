@@ -19,8 +19,9 @@ export const PAGE_QUERY = {
 /** Of the answer of a list. */
 export const NEXT = z.string().nullable().describe('`cursor` of the next page; null on the last one');
 
-const MOMENT = /^\d{4,6}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?[+-]\d\d(:\d\d){0,2}$/;
-const KEYS = { text: z.string().regex(/^[^\0]*$/), moment: z.string().regex(MOMENT) };
+/** As PostgreSQL writes a `timestamptz`. */
+const MOMENT = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?[+-](0\d|1[0-5])(:[0-5]\d){0,2}$/;
+const KEYS = { text: z.string().regex(/^[^\0]*$/), moment: z.string().regex(MOMENT).refine(isOfCalendar) };
 const IDS = { uuid: z.uuid(), text: z.string().regex(/^[^\0]*$/) };
 
 export interface ListOrder {
@@ -59,4 +60,11 @@ export function pageOf<R>(
     page,
     next: rows.length > page.length && last !== undefined ? base64url.encode(JSON.stringify(keyOf(last))) : null,
   };
+}
+
+/** Whether date and time of a `MOMENT` exist: PostgreSQL refuses a 30th of February, and a year 0. */
+function isOfCalendar(moment: string): boolean {
+  const [date = '', time = ''] = moment.slice(0, 19).split(' ');
+  const found = new Date(`${date}T${time}Z`);
+  return date >= '0001' && !Number.isNaN(found.getTime()) && found.toISOString().startsWith(`${date}T${time}`);
 }

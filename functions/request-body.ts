@@ -2,6 +2,7 @@
  * The body of a request, looked at only where there is one: on Node a look at `Request.body` makes a whole Request, with streams, of
  * what the server has read.
  */
+import { RefloatError } from '../db/errors.ts';
 import type { AppContext } from './deps.ts';
 
 /**
@@ -15,9 +16,15 @@ export function declaredBytes(c: AppContext): number | undefined {
   return isHttp1(c) ? 0 : undefined;
 }
 
-/** '' if there is none. */
+/** '' if there is none. Throws `BAD_REQUEST` if it is not UTF-8: what stands for a bad byte would be kept as if it had been said. */
 export async function bodyText(c: AppContext): Promise<string> {
-  return declaredBytes(c) === 0 ? '' : c.req.text();
+  if (declaredBytes(c) === 0) return '';
+  const bytes = await c.req.arrayBuffer();
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw new RefloatError('BAD_REQUEST', 'the body is not UTF-8', { hint: 'Send JSON in UTF-8 (RFC 8259).' });
+  }
 }
 
 /** From HTTP/2 on a body needs neither header. */

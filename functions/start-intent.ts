@@ -19,14 +19,17 @@ type Asked = Omit<NewIntent, 'id' | 'requestedBy' | 'notAfter'> & { readonly not
 /** How often an insert is tried when the intent in its way is over before it can be named. */
 const ATTEMPTS = 5;
 
-/** @param last a check that must hold in the same transaction; what it returns is the refusal */
+/**
+ * @param check what the state of workload, snapshot or intent decides, in the same transaction: by what it returns, kept as the
+ *   key's answer, or throws, which is not. A repeated request gets its first answer without it, whatever has changed since.
+ */
 export async function startIntent(
   c: AppContext,
   asked: Asked,
-  last: (db: Queryable) => Promise<RefloatError | undefined> = () => Promise.resolve(undefined),
+  check: (db: Queryable) => Promise<RefloatError | undefined>,
 ): Promise<Response> {
   await c.get('limit')('workload', asked.workloadId);
-  return runOnce(c, async (db) => (await last(db)) ?? insertOrRefuse(db, c, asked));
+  return runOnce(c, async (db) => (await check(db)) ?? insertOrRefuse(db, c, asked));
 }
 
 export function accepted(intent: IntentRow): Done {

@@ -7,6 +7,7 @@
 import { type CryptoKey, compactVerify } from 'jose';
 import { RefloatError } from '../../db/errors.ts';
 import { findIssuer, type IssuerFacts } from '../../db/queries/find-issuer.ts';
+import { isStorable } from '../../db/storable.ts';
 import type { AppContext, AppDeps } from '../deps.ts';
 import { type Claims, checkClaims } from './claims.ts';
 import type { CompactJwt } from './compact-jwt.ts';
@@ -24,7 +25,8 @@ const TYPES: ReadonlySet<string> = new Set(['JWT', 'at+jwt']);
 export async function verifyExternal(c: AppContext, deps: AppDeps, token: CompactJwt): Promise<Automation> {
   const { payload } = token;
   const iss = payload['iss'];
-  const issuer = typeof iss === 'string' && iss.length <= 1024 ? await findIssuer(c.get('db'), iss) : null;
+  const issuer =
+    typeof iss === 'string' && iss.length <= 1024 && isStorable(iss) ? await findIssuer(c.get('db'), iss) : null;
   if (issuer === null) throw refused('the token is of an issuer that is not trusted (iss)');
   const { sub, jti, expiresAt } = await verifiedClaims(token, issuer, deps.now(), () =>
     issuerKey(c.get('db'), deps.fetchJson, issuer, token.header),

@@ -19,7 +19,9 @@ export const captureSnapshot = endpoint(
   async ({ c, principal, params, body }) => {
     const workload = await workloadFor(c.get('db'), principal, params.id);
     const { notAfter } = await body();
-    requireCapturable(workload);
-    return startIntent(c, { kind: 'capture', workloadId: workload.id, hostId: workload.hostId, notAfter });
+    const { id: workloadId, hostId } = workload;
+    return startIntent(c, { kind: 'capture', workloadId, hostId, notAfter }, async () => {
+      requireCapturable(workload);
+    });
   },
 );

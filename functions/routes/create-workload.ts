@@ -29,14 +29,14 @@ export const createWorkload = endpoint(
     }
     const config = await body();
     requireWritableProject(principal, config, null);
-    const host = await findHost(c.get('db'), config.hostId);
-    if (host === null || host.revokedAt !== null) {
-      throw new RefloatError('VALIDATION_FAILED', `hostId: there is no host ${config.hostId}`, {
-        hint: 'GET /api/hosts lists them.',
-        details: { errors: [{ path: 'hostId', message: 'there is no such host' }] },
-      });
-    }
     return runOnce(c, async (db) => {
+      const host = await findHost(db, config.hostId);
+      if (host === null || host.revokedAt !== null) {
+        throw new RefloatError('VALIDATION_FAILED', `hostId: there is no host ${config.hostId}`, {
+          hint: 'GET /api/hosts lists them.',
+          details: { errors: [{ path: 'hostId', message: 'there is no such host' }] },
+        });
+      }
       const row = await insertWorkload(db, newId(), config);
       if (row === null) {
         return new RefloatError('NAME_TAKEN', `there is a workload "${config.name}" already`, {

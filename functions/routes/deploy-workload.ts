@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isImageReference } from '../../db/workload.ts';
 import { requireImageSource, workloadFor } from '../checks.ts';
 import { endpoint } from '../endpoint.ts';
 import { IDEMPOTENCY_HEADER, INTENT_ANSWERS, NOT_AFTER } from '../intent-body.ts';
@@ -18,6 +19,7 @@ export const deployWorkload = endpoint(
         .string()
         .min(1)
         .max(512)
+        .refine(isImageReference, 'must be an image reference')
         .optional()
         .describe('An image that replaces the configured one for this deploy'),
       notAfter: NOT_AFTER,
@@ -27,13 +29,10 @@ export const deployWorkload = endpoint(
   async ({ c, principal, params, body }) => {
     const workload = await workloadFor(c.get('db'), principal, params.id);
     const { reference, notAfter } = await body();
-    requireImageSource(workload);
-    return startIntent(c, {
-      kind: 'deploy',
-      workloadId: workload.id,
-      hostId: workload.hostId,
-      params: reference === undefined ? {} : { reference },
-      notAfter,
+    const { id: workloadId, hostId } = workload;
+    const asked = reference === undefined ? {} : { reference };
+    return startIntent(c, { kind: 'deploy', workloadId, hostId, params: asked, notAfter }, async () => {
+      requireImageSource(workload);
     });
   },
 );

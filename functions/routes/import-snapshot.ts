@@ -20,8 +20,9 @@ export const importSnapshot = endpoint(
   async ({ c, principal, params, body }) => {
     const workload = await workloadFor(c.get('db'), principal, params.id);
     const { notAfter, ...asked } = await body();
-    requireCapturable(workload);
     const { id: workloadId, hostId } = workload;
-    return startIntent(c, { kind: 'import', workloadId, hostId, params: asked, notAfter });
+    return startIntent(c, { kind: 'import', workloadId, hostId, params: asked, notAfter }, async () => {
+      requireCapturable(workload);
+    });
   },
 );

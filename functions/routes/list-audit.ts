@@ -21,7 +21,11 @@ export const listAudit = endpoint(
       limit: z.coerce.number().int().min(1).max(1000).default(100),
     },
     answers: {
-      200: { description: 'The entries', schema: z.object({ audit: z.array(AUDIT), next: z.int().nullable() }) },
+      200: {
+        description: 'The entries',
+        schema: z.object({ audit: z.array(AUDIT), next: z.int().nullable() }),
+        or: { 'application/x-ndjson': z.string() },
+      },
     },
   },
   async ({ c, deps, query: { cursor, limit, format, after } }) => {

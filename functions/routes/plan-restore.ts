@@ -21,14 +21,10 @@ export const planRestore = endpoint(
     const workload = await workloadFor(db, principal, params.id);
     const snapshot = await snapshotOf(db, workload, params.sid);
     const { notAfter } = await body();
-    requireCapturable(workload);
-    requireThere(snapshot);
-    return startIntent(c, {
-      kind: 'plan',
-      workloadId: workload.id,
-      hostId: workload.hostId,
-      snapshotId: snapshot.id,
-      notAfter,
+    const { id: workloadId, hostId } = workload;
+    return startIntent(c, { kind: 'plan', workloadId, hostId, snapshotId: snapshot.id, notAfter }, async () => {
+      requireCapturable(workload);
+      requireThere(snapshot);
     });
   },
 );

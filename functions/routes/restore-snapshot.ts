@@ -1,5 +1,12 @@
 import { z } from 'zod';
-import { requireCapturable, requireConfirmation, requireThere, snapshotOf, workloadFor } from '../checks.ts';
+import {
+  confirmationOf,
+  requireCapturable,
+  requireConfirmed,
+  requireThere,
+  snapshotOf,
+  workloadFor,
+} from '../checks.ts';
 import { endpoint } from '../endpoint.ts';
 import { CONFIRM_ANSWERS, CONFIRM_HEADER, IDEMPOTENCY_HEADER, INTENT_ANSWERS, INTENT_BODY } from '../intent-body.ts';
 import { startIntent } from '../start-intent.ts';
@@ -21,16 +28,13 @@ export const restoreSnapshot = endpoint(
     const db = c.get('db');
     const workload = await workloadFor(db, principal, params.id);
     const snapshot = await snapshotOf(db, workload, params.sid);
-    requireConfirmation(c, workload);
+    const confirmation = confirmationOf(c);
     const { notAfter } = await body();
-    requireCapturable(workload);
-    requireThere(snapshot);
-    return startIntent(c, {
-      kind: 'restore',
-      workloadId: workload.id,
-      hostId: workload.hostId,
-      snapshotId: snapshot.id,
-      notAfter,
+    const { id: workloadId, hostId } = workload;
+    return startIntent(c, { kind: 'restore', workloadId, hostId, snapshotId: snapshot.id, notAfter }, async () => {
+      requireConfirmed(workload, confirmation);
+      requireCapturable(workload);
+      requireThere(snapshot);
     });
   },
 );

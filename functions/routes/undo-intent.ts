@@ -4,7 +4,7 @@ import { RefloatError } from '../../db/errors.ts';
 import { findNewestSwap } from '../../db/queries/find-newest-swap.ts';
 import { findPreRestoreSnapshot } from '../../db/queries/find-pre-restore-snapshot.ts';
 import type { IntentRow } from '../../db/queries/insert-intent.ts';
-import { intentFor, requireCapturable, requireConfirmation, workloadFor } from '../checks.ts';
+import { confirmationOf, intentFor, requireCapturable, requireConfirmed, workloadFor } from '../checks.ts';
 import { endpoint } from '../endpoint.ts';
 import { CONFIRM_ANSWERS, CONFIRM_HEADER, IDEMPOTENCY_HEADER, INTENT_ANSWERS, INTENT_BODY } from '../intent-body.ts';
 import { startIntent } from '../start-intent.ts';
@@ -30,23 +30,24 @@ export const undoIntent = endpoint(
   async ({ c, deps, principal, params, body }) => {
     const intent = await intentFor(c.get('db'), principal, params.id);
     const workload = await workloadFor(c.get('db'), principal, intent.workloadId);
-    requireConfirmation(c, workload);
+    const confirmation = confirmationOf(c);
     const { notAfter } = await body();
-    requireCapturable(workload);
-    return startIntent(
-      c,
-      { kind: 'undo', workloadId: workload.id, hostId: workload.hostId, undoOf: intent.id, notAfter },
-      (db) => refusal(db, intent, deps.now()),
-    );
+    const { id: workloadId, hostId } = workload;
+    return startIntent(c, { kind: 'undo', workloadId, hostId, undoOf: intent.id, notAfter }, async (db) => {
+      requireConfirmed(workload, confirmation);
+      requireCapturable(workload);
+      return refusal(db, intent, deps.now());
+    });
   },
 );
 
 async function refusal(db: Queryable, intent: IntentRow, now: Date): Promise<RefloatError | undefined> {
   if (intent.kind !== 'restore' && intent.kind !== 'undo') {
-    return notUndoable(`a ${intent.kind} cannot be undone`, 'Only a restore, or an undo, can.');
+    return notUndoable(intent.id, `a ${intent.kind} cannot be undone`, 'Only a restore, or an undo, can.');
   }
   if (intent.state !== 'succeeded') {
     return notUndoable(
+      intent.id,
       `this ${intent.kind} is ${intent.state}`,
       'Only one that succeeded has changed the live data for good.',
     );
@@ -54,11 +55,10 @@ async function refusal(db: Queryable, intent: IntentRow, now: Date): Promise<Ref
   const newest = await findNewestSwap(db, intent.workloadId);
   if (newest !== null && newest.id !== intent.id) {
     return notUndoable(
+      newest.id,
       `a later ${newest.kind} has replaced what this one put in place`,
-      'Undo that one (newestIntentId), or restore a snapshot.',
-      {
-        newestIntentId: newest.id,
-      },
+      'Undo that one (intentId), or restore a snapshot.',
+      { newestIntentId: newest.id },
     );
   }
   // The host decides again: it alone sees whether the previous tree is there.
@@ -67,9 +67,15 @@ async function refusal(db: Queryable, intent: IntentRow, now: Date): Promise<Ref
   const isOver = undoUntil !== undefined && preRestoreSnapshotId !== undefined && new Date(undoUntil) <= now;
   const held = trees.length > 0 && !isOver;
   if (held || (await findPreRestoreSnapshot(db, intent.id)) !== null) return undefined;
-  return notUndoable('the state before it is not kept any more', 'Restore a snapshot instead.');
+  return notUndoable(intent.id, 'the state before it is not kept any more', 'Restore a snapshot instead.');
 }
 
-function notUndoable(message: string, hint: string, details: Record<string, unknown> = {}): RefloatError {
-  return new RefloatError('NOT_UNDOABLE', message, { hint, details });
+/** @param intentId of the one that is in the way: the one to be undone, or a later one */
+function notUndoable(
+  intentId: string,
+  message: string,
+  hint: string,
+  details: Record<string, unknown> = {},
+): RefloatError {
+  return new RefloatError('NOT_UNDOABLE', message, { hint, details: { intentId, ...details } });
 }

@@ -21,13 +21,9 @@ export const verifySnapshot = endpoint(
     const workload = await workloadFor(db, principal, params.id);
     const snapshot = await snapshotOf(db, workload, params.sid);
     const { notAfter } = await body();
-    requireThere(snapshot);
-    return startIntent(c, {
-      kind: 'verify',
-      workloadId: workload.id,
-      hostId: workload.hostId,
-      snapshotId: snapshot.id,
-      notAfter,
+    const { id: workloadId, hostId } = workload;
+    return startIntent(c, { kind: 'verify', workloadId, hostId, snapshotId: snapshot.id, notAfter }, async () => {
+      requireThere(snapshot);
     });
   },
 );

@@ -23,6 +23,7 @@ import {
 } from '../helpers/control-plane.ts';
 import { headerCases } from './header-cases.ts';
 import { pageCases } from './page-cases.ts';
+import { valueCases } from './value-cases.ts';
 
 const UNKNOWN = '01900000-0000-7000-8000-000000000000';
 
@@ -263,6 +264,20 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
       assert.equal((await restore({ 'idempotency-key': 'x'.repeat(256) })).status, 400);
     });
 
+    test('an Idempotency-Key repeats the 202 whatever became of workload and snapshot meanwhile', async () => {
+      const { workload, snapshotId, restore } = await restorable();
+      const key = { 'idempotency-key': randomUUID() };
+      const first = await restore(key);
+      const { body: found } = await call(plane, 'GET', `/api/workloads/${workload.id}`, { token: admin });
+      const changed = { ...found.config, name: `renamed-${randomUUID()}`, source: 'compose', volumes: [] };
+      const put = await call(plane, 'PUT', `/api/workloads/${workload.id}`, { token: admin, body: changed });
+      assert.equal(put.status, 200, JSON.stringify(put.body));
+      await plane.database.sql`update snapshots set state = 'deleted' where id = ${snapshotId}`;
+      const again = await restore(key);
+      assert.deepEqual([again.status, again.body], [202, first.body]);
+      assert.equal((await restore()).status, 412, 'another request meets what is there now');
+    });
+
     test('the key of a request that was refused before it began is free', async () => {
       const { path, restore } = await restorable();
       const key = randomUUID();
@@ -323,7 +338,8 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
         call(plane, 'POST', `/api/intents/${id}/undo`, { token: admin, headers });
       const held = { result: { held: [{ volume: 'data', live: '/a', previous: '/b' }] } };
       const first = (await restore()).body.id as string;
-      assert.equal((await undo(first)).body.code, 'NOT_UNDOABLE', 'still pending');
+      const early = await undo(first);
+      assert.deepEqual([early.body.code, early.body.intentId], ['NOT_UNDOABLE', first], 'still pending');
       await move(plane, first, ['claimed', 'running', 'succeeded'], held);
       assert.equal((await undo(first, {})).status, 428);
       assert.equal((await undo(first, { 'x-confirm-restore': 'shop' })).status, 412);
@@ -336,6 +352,7 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
       await move(plane, undone.body.id, ['claimed', 'running', 'succeeded'], { result: {} });
       const late = await undo(first);
       assert.deepEqual([late.status, late.body.code, late.body.newestIntentId], [409, 'NOT_UNDOABLE', undone.body.id]);
+      assert.equal(late.body.intentId, undone.body.id, 'the one that is in the way');
       assert.equal((await undo(undone.body.id)).body.code, 'NOT_UNDOABLE', 'nothing is kept');
       await addSnapshot(plane, workload, { kind: 'pre-restore', intentId: undone.body.id });
       const redone = await undo(undone.body.id);
@@ -487,6 +504,22 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
       assert.deepEqual(
         hostsSeen.body.hosts.map((each: { id: string }) => each.id),
         [hostId],
+      );
+    });
+
+    test('a token that is limited to a workload changes it, but lets it reach nothing else', async () => {
+      const { workload } = await restorable();
+      const token = (await mint(plane, { workloads: [workload.id] })).jwt;
+      const path = `/api/workloads/${workload.id}`;
+      const { config } = (await call(plane, 'GET', path, { token })).body;
+      const put = async (body: unknown) => (await call(plane, 'PUT', path, { token, body })).status;
+      assert.equal(await put({ ...config, image: 'shop:3' }), 200);
+      assert.equal(await put({ ...config, project: 'other' }), 403);
+      const etc = { name: 'etc', scope: 'absolute', source: '/etc', target: '/etc2' };
+      assert.equal(await put({ ...config, volumes: [...config.volumes, etc] }), 403);
+      assert.equal(
+        (await call(plane, 'PUT', path, { token: admin, body: { ...config, project: 'other' } })).status,
+        200,
       );
     });
 
@@ -869,6 +902,7 @@ export function contractSuite(name: string, start: () => Promise<ControlPlane>):
 
     pageCases(() => plane);
     headerCases(() => plane);
+    valueCases(() => plane);
 
     test('what nobody asked for is answered sanely', async () => {
       assert.deepEqual((await call(plane, 'GET', '/healthz')).body, { ok: true });

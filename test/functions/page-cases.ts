@@ -89,6 +89,12 @@ export function pageCases(planeOf: () => ControlPlane): void {
       ],
       ...[encoded(['a', 'b']), encoded([1, newId()]), encoded(['a', newId(), 'c']), encoded(['a\0', newId()])],
       ...[encoded(["2026-01-01' or true --", newId()]), encoded(['infinity', newId()]), ofHosts],
+      ...[
+        '9999-99-99 99:99:99+99',
+        '2026-02-30 00:00:00+00',
+        '0000-01-01 00:00:00+00',
+        '2026-01-01 00:00:00+99:99',
+      ].map((text) => encoded([text, newId()])),
     ];
     for (const cursor of bad) {
       const answer = await call(

@@ -103,6 +103,8 @@ describe('two handlers with one database', () => {
     assert.deepEqual(statuses(bad), { 401: 8, 429: 12 });
     const good = await call(planes[0], 'GET', '/api/session', { token: (await mint(planes[0])).jwt });
     assert.equal(good.status, 200, 'a good credential from that address still counts');
+    const stray = await many(6, (plane) => call(plane, 'POST', '/api/nothing'));
+    assert.deepEqual(statuses(stray), { 429: 6 }, 'nor does what would be a row of the audit each');
   });
 });
 
