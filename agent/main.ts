@@ -6,6 +6,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { RefloatError } from '../db/errors.ts';
+import { onStopSignals } from '../db/stop-signals.ts';
 import { AgentDatabase } from './claim/agent-database.ts';
 import { takeHostLock } from './claim/host-lock.ts';
 import { type AgentSession, openSession } from './claim/session.ts';
@@ -68,17 +69,13 @@ function onSignals(stop: AbortController) {
       }),
     );
   };
-  process.on('SIGTERM', heard);
-  process.on('SIGINT', heard);
+  const off = onStopSignals(['SIGTERM', 'SIGINT'], heard);
   return {
     first: () => first,
     second: (work: () => void) => {
       onSecond = work;
     },
-    off: () => {
-      process.off('SIGTERM', heard);
-      process.off('SIGINT', heard);
-    },
+    off,
   };
 }
 

@@ -8,6 +8,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { interrupted } from './program-start.ts';
 
 const OLDEST = 24;
 
@@ -27,6 +28,8 @@ export function onPinnedNode(): boolean {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, pass);
   child.on('exit', (code, signal) => {
     if (signal === null) process.exit(code ?? 1);
+    // It had not come as far as to listen.
+    if (signal === 'SIGINT' || signal === 'SIGTERM') interrupted();
     for (const each of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(each, pass);
     process.kill(process.pid, signal);
   });

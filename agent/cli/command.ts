@@ -2,6 +2,7 @@
  * How the host's commands end: with `--json` one object last on standard output, else lines for people; and the exit code
  * of the contract. Errors of people's own making go to standard error with what to do about them.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type ErrorCode, type RefloatError, toRefloatError } from '../../db/errors.ts';
 import type { Environment } from '../config.ts';
 
@@ -60,6 +61,8 @@ export async function runCommand(
     printError(json, error);
     process.exitCode = exitCodeOf(error);
   }
+  // What could not be written is known a turn later, and changes the exit code.
+  await nextTurn();
   // The work is over; a socket that the database's driver lost sight of must not keep the process.
   process.exit();
 }

@@ -63,6 +63,8 @@ function save(stateDir: string, path: string, content: z.output<typeof AGENT_JSO
   }
 }
 
+const LOOK = 'Look at the address and the network between. If the token was used, ask for another one.';
+
 async function exchange(url: URL, token: string): Promise<z.output<typeof ANSWER>> {
   let response: Response;
   let body: unknown;
@@ -77,7 +79,7 @@ async function exchange(url: URL, token: string): Promise<z.output<typeof ANSWER
     body = await response.json();
   } catch (cause) {
     throw new RefloatError('API_UNREACHABLE', `${url.origin} does not answer as a Refloat control plane`, {
-      hint: 'Look at the address and the network between. If the token was used, ask for another one.',
+      hint: LOOK,
       disposition: 'retry',
       cause,
     });
@@ -89,12 +91,12 @@ async function exchange(url: URL, token: string): Promise<z.output<typeof ANSWER
     detail?: string;
     hint?: string;
   };
-  throw new RefloatError(
-    code === 'ENROLLMENT_INVALID' || response.status === 401 ? 'ENROLLMENT_INVALID' : 'API_UNREACHABLE',
-    detail ?? `the control plane answered with status ${response.status}`,
-    {
+  const details = { status: response.status };
+  const message = detail ?? `the control plane answered with status ${response.status}`;
+  if (code === 'ENROLLMENT_INVALID' || response.status === 401)
+    throw new RefloatError('ENROLLMENT_INVALID', message, {
       hint: hint ?? 'Ask an admin for a new enrollment token.',
-      details: { status: response.status },
-    },
-  );
+      details,
+    });
+  throw new RefloatError('API_UNREACHABLE', message, { hint: hint ?? LOOK, disposition: 'retry', details });
 }

@@ -1,8 +1,9 @@
 #!/usr/bin/env node
-import { onPinnedNode } from '../../db/pinned-node.ts';
-
 /** `refloat-agent`. */
+import { onPinnedNode } from '../../db/pinned-node.ts';
+import { prepareProgram } from '../../db/program-start.ts';
 
 if (onPinnedNode()) {
+  prepareProgram();
   void import('./program.ts').then(({ runProgram }) => runProgram(process.argv));
 }

@@ -1,6 +1,8 @@
 /** `refloat-agent pack DIR FILE.tar.zst`: archives a tree in the snapshot's own format. */
-import { dirname, resolve } from 'node:path';
+import { realpathSync } from 'node:fs';
+import { dirname, relative, resolve } from 'node:path';
 import type { Command } from 'commander';
+import { RefloatError } from '../../db/errors.ts';
 import { createArchiver } from '../archive/archiver.ts';
 import { describeSkipped, type OutcomeOptions, requireDirectory, runToOutcome } from './archive-outcome.ts';
 
@@ -17,6 +19,7 @@ export function addPackCommand(program: Command): void {
         async (signal) => {
           requireDirectory(root, 'Name the directory that is to be archived.');
           requireDirectory(dirname(resolve(archive)), 'Name an archive in a directory that exists.');
+          requireOutside(root, archive);
           return { archive, ...(await createArchiver().pack({ root, archive, signal })) };
         },
         (done) => [
@@ -26,4 +29,13 @@ export function addPackCommand(program: Command): void {
         ],
       );
     });
+}
+
+/** An archive inside would hold itself, half written. @throws RefloatError `USAGE` */
+function requireOutside(root: string, archive: string): void {
+  const below = relative(realpathSync(root), realpathSync(dirname(resolve(archive))));
+  if (below === '..' || below.startsWith('../')) return;
+  throw new RefloatError('USAGE', `${archive} would lie in ${root}, which is to be archived`, {
+    hint: 'Name an archive outside the directory.',
+  });
 }

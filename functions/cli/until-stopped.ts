@@ -1,3 +1,5 @@
+import { onStopSignals } from '../../db/stop-signals.ts';
+
 /** Waits for SIGTERM or SIGINT, from the moment of the call on, so that none is lost while things start. */
 export interface Stopped {
   readonly signal: Promise<NodeJS.Signals>;
@@ -20,14 +22,12 @@ export function untilStopped(): Stopped {
     first = false;
     resolve(name);
   };
-  for (const name of SIGNALS) process.on(name, heard);
+  const off = onStopSignals(SIGNALS, heard);
   return {
     signal,
     again: (action) => {
       hurry = action;
     },
-    off: () => {
-      for (const name of SIGNALS) process.off(name, heard);
-    },
+    off,
   };
 }

@@ -62,7 +62,9 @@ export class Api {
       const more: string =
         cursor === null ? '' : `${path.includes('?') ? '&' : '?'}cursor=${encodeURIComponent(cursor)}`;
       const page = await this.get<Readonly<Record<string, T[]>> & { readonly next?: string | null }>(path + more);
-      rows.push(...(page[member] ?? []));
+      const found = page?.[member] ?? [];
+      if (!Array.isArray(found)) throw notTheApi(this.#base, 200);
+      rows.push(...found);
       cursor = page.next ?? null;
       if (cursor === null) return rows;
     }
@@ -158,12 +160,16 @@ function unreachable(base: string, cause: unknown): RefloatError {
   });
 }
 
-function notTheApi(base: string, status: number, cause: unknown): RefloatError {
-  return new RefloatError('API_UNREACHABLE', `${base} answered ${status} with something that is not JSON`, {
-    hint: 'Check --api or REFLOAT_PUBLIC_URL: this address does not look like a Refloat API.',
-    disposition: 'fail',
-    cause,
-  });
+function notTheApi(base: string, status: number, cause?: unknown): RefloatError {
+  return new RefloatError(
+    'API_UNREACHABLE',
+    `${base} answered ${status} with something else than an answer of the API`,
+    {
+      hint: 'Check --api or REFLOAT_PUBLIC_URL: this address does not look like a Refloat API.',
+      disposition: 'fail',
+      cause,
+    },
+  );
 }
 
 /** An answer that is not 2xx as an error; `details.status` is the HTTP status. */

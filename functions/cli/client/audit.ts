@@ -19,6 +19,8 @@ export function auditCommand(): Command {
         for await (const line of linesOf(api, wholeNumber(exported.opts<{ after: string }>().after))) {
           process.stdout.write(`${line}\n`);
           lines++;
+          // Its reader has what it wanted.
+          if (process.stdout.destroyed) break;
         }
         return { json: { lines }, text: '', silent: true };
       }),

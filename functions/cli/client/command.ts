@@ -67,8 +67,9 @@ export async function runClient(command: Command, work: (context: Context) => Pr
   const json = options.json === true;
   const abort = new AbortController();
   const interrupt = () => abort.abort(interrupted());
-  process.once('SIGINT', interrupt);
-  process.once('SIGTERM', interrupt);
+  // As often as it comes: a second one must not end this before it has said what came of it.
+  process.on('SIGINT', interrupt);
+  process.on('SIGTERM', interrupt);
   try {
     const api = new Api({ baseUrl: apiUrl(options), token: tokenOf(options), signal: abort.signal });
     print(json, await work({ api, json, signal: abort.signal }));

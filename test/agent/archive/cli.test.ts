@@ -98,6 +98,7 @@ test('what the person got wrong is exit code 2, and changes nothing', () => {
     ['unpack', at('t.tar.zst'), at('new'), '--policy', 'lax'],
     ['unpack', at('t.tar.zst'), at('new'), '--max-bytes', 'many'],
     ['pack', at('tree'), at('t.tar.zst')],
+    ['pack', at('tree'), at('tree', 'd', 'itself.tar.zst')],
     ['verify', at('nowhere')],
     ['unpack'],
   ]) {

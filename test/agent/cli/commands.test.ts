@@ -71,7 +71,9 @@ test('enroll: an API that is not there uses nothing up; one that answers gives a
         JSON.stringify(
           status === 200
             ? { hostId, hostName: 'h', databaseUrl: 'postgres://u:pass@127.0.0.1/db' }
-            : { code: 'ENROLLMENT_INVALID', detail: 'used', hint: 'get another' },
+            : status === 401
+              ? { code: 'ENROLLMENT_INVALID', detail: 'used', hint: 'get another' }
+              : { code: 'DATABASE_UNAVAILABLE', detail: 'away', hint: 'come again' },
         ),
       );
     });
@@ -96,4 +98,11 @@ test('enroll: an API that is not there uses nothing up; one that answers gives a
   status = 401;
   const used = await agentCommand(['enroll', '--api', api, '--token', 'once', '--json'], place.env);
   assert.deepEqual([used.code, errorOf(used.json)?.code], [2, 'ENROLLMENT_INVALID']);
+  status = 503;
+  const busy = await agentCommand(['enroll', '--api', api, '--token', 'once', '--json'], place.env);
+  assert.deepEqual(
+    [busy.code, errorOf(busy.json)?.code, errorOf(busy.json)?.hint],
+    [1, 'API_UNREACHABLE', 'come again'],
+    'it could not, and refused nothing',
+  );
 });

@@ -67,6 +67,8 @@ test('an interrupt ends the command with 130 and leaves the intent alone', async
   await capture.run(['preflight', 2]);
   await running.said('preflight');
   running.child.kill('SIGINT');
+  // As from a terminal, through the Node that started this one.
+  running.child.kill('SIGINT');
   const { code, stderr } = await running.ended;
   assert.equal(code, 130);
   assert.match(stderr, /goes on without this command/);

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -122,4 +125,15 @@ test('no API, no credential and no such thing each have their code and their exi
   assert.equal((await refloat(['undo', 'not-an-id'], env)).code, 2);
   assert.equal((await refloat(['token', 'create', '--scope', 'hosts:read', '--ttl', '3w'], env)).code, 2);
   assert.equal((await refloat(['capture', workloadName, '--nonsense'], env)).code, 2);
+});
+
+test('an answer of another shape is not taken for one of the API', async (t) => {
+  const server = createServer((_request, response) => {
+    response.writeHead(200, { 'content-type': 'application/json' }).end('{"hosts":5}');
+  });
+  t.after(() => server.close());
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const { port } = server.address() as AddressInfo;
+  const { code, json } = await refloat(['hosts', 'ls', '--json', '--api', `http://127.0.0.1:${port}`], env);
+  assert.deepEqual([code, json.error.code], [1, 'API_UNREACHABLE']);
 });
