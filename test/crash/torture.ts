@@ -1,10 +1,10 @@
 /**
- * `npm run torture [-- --sweep NAME[,NAME]] [--sample] [--seed S] [--case C] [--count N] [--slots N] [--json FILE] [--verbose] [--write-readme]`
+ * `npm run torture [-- --sweep NAME[,NAME]] [--sample] [--seed S] [--case C] [--count N] [--share F] [--slots N] [--json FILE] [--verbose] [--write-readme]`
  *
  * Or `--reports FILE[,FILE]`: writes the README's summary from full runs of some sweeps each.
  *
- * Runs the sweeps of `sweeps.ts`, all of them unless told otherwise, and prints what they tried and found; a JSON summary comes
- * last. Exit code 1 when anything was violated. With a case (and its seed) it repeats that one alone.
+ * Runs the sweeps of `sweeps.ts`, all of them in full unless told otherwise (`--share 0.1`: a tenth of each), and prints what they
+ * tried and found; a JSON summary comes last. Exit code 1 when anything was violated. With a case (and its seed) it repeats that one alone.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -22,6 +22,7 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     case: { type: 'string' },
     count: { type: 'string' },
+    share: { type: 'string', default: '1' },
     slots: { type: 'string', default: '2' },
     json: { type: 'string' },
     verbose: { type: 'boolean', default: false },
@@ -40,6 +41,11 @@ if (chosen.length !== names.length || (values.case !== undefined && chosen.lengt
   process.stderr.write(`sweeps: ${SWEEPS.map(({ name }) => name).join(', ')}; a case needs --sweep\n`);
   process.exit(2);
 }
+const share = Number(values.share);
+if (!(share > 0 && share <= 1)) {
+  process.stderr.write('--share is a part of a full run: more than 0, at most 1\n');
+  process.exit(2);
+}
 const seed = values.seed ?? newSeed();
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 say(`seed ${seed}`);
@@ -48,7 +54,8 @@ const sweeps: SweepSummary[] = [];
 const programs = mkdtempSync(join(tmpdir(), 'refloat-programs-'));
 process.once('exit', () => rmSync(programs, { recursive: true, force: true }));
 for (const entry of chosen) {
-  const count = values.count === undefined ? (values.sample ? entry.sample : entry.full) : Number(values.count);
+  const usual = values.sample ? entry.sample : Math.ceil(entry.full * share);
+  const count = values.count === undefined ? usual : Number(values.count);
   say(`${entry.name}: ${entry.what}`);
   const summary = await runSweep(entry, {
     seed,
@@ -65,7 +72,12 @@ for (const entry of chosen) {
     `${entry.name}: ${summary.count} tried, ${summary.violations} violations, ${summary.seconds} s${ended.length === 0 ? '' : ` (${ended.join(', ')})`}`,
   );
 }
-const report: Report = { seed, at: began.toISOString(), full: !values.sample && values.count === undefined, sweeps };
+const report: Report = {
+  seed,
+  at: began.toISOString(),
+  full: !values.sample && values.count === undefined && share === 1,
+  sweeps,
+};
 if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report)}\n`);
 if (values['write-readme']) writeReadme(report);
 say(JSON.stringify(report));
