@@ -5,6 +5,7 @@
  */
 import { type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
+import { RequestError } from '@hono/node-server';
 import type { Problem } from './problem.ts';
 
 /** By the code of Node's error; every other one is 400. */
@@ -18,12 +19,14 @@ const HINTS: Readonly<Record<number, string>> = {
   413: 'Send chunks without extensions.',
   417: 'Send no "Expect", or "Expect: 100-continue".',
   431: 'Send fewer or shorter headers: 16 KiB in all.',
+  500: 'This is a defect. Please report it.',
 };
 const TYPE = 'application/problem+json';
 
-/** For an adapter's `errorHandler`: the method, the address or the Host header cannot be read. */
-export function malformedRequest(): Response {
-  return new Response(problem(400), { status: 400, headers: { 'content-type': TYPE, connection: 'close' } });
+/** The adapter's `errorHandler`: the method, the address or the Host header cannot be read; or the app itself broke down. */
+export function malformedRequest(error: unknown): Response {
+  const status = error instanceof RequestError ? 400 : 500;
+  return new Response(problem(status), { status, headers: { 'content-type': TYPE, connection: 'close' } });
 }
 
 /** Lets the server answer with problems where Node would answer with nothing but a status. */
@@ -50,12 +53,15 @@ export function answerMalformed(server: Server): void {
 }
 
 function problem(status: number): string {
+  const isOurs = status >= 500;
   return JSON.stringify({
     type: 'about:blank',
     title: STATUS_CODES[status] ?? 'Error',
     status,
-    code: 'BAD_REQUEST',
-    detail: 'the request is not one of HTTP that this server understands',
+    code: isOurs ? 'INTERNAL' : 'BAD_REQUEST',
+    detail: isOurs
+      ? 'something went wrong that should not'
+      : 'the request is not one of HTTP that this server understands',
     hint: HINTS[status] ?? 'Check the request line and the Host header (RFC 9112).',
   } satisfies Problem);
 }
