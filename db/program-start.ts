@@ -21,7 +21,7 @@ function endWhenInterrupted(): void {
   let hasListened = false;
   const heard = (signal: NodeJS.Signals): void => {
     if (process.listenerCount(signal) > 1) return;
-    if (hasListened) process.exit();
+    if (hasListened) process.exit(process.exitCode ?? INTERRUPTED);
     interrupted();
   };
   process.on('SIGINT', heard).on('SIGTERM', heard);
@@ -39,9 +39,13 @@ export function interrupted(): never {
 }
 
 function outliveReaders(): void {
+  let isTold = false;
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') return;
     process.exitCode = 1;
+    // Every write that fails comes here.
+    if (isTold) return;
+    isTold = true;
     tryWrite(2, `FILE_SYSTEM_FAILED: cannot write to standard output (${error.code ?? 'unknown'})`);
   });
   process.stderr.on('error', () => undefined);

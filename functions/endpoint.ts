@@ -19,7 +19,7 @@ import {
 } from './auth/principal.ts';
 import type { TokenScope } from './auth/scopes.ts';
 import type { AppContext, AppDeps, AppEnv } from './deps.ts';
-import { bodyText } from './request-body.ts';
+import { bodyBytes, bodyText } from './request-body.ts';
 import { PROBLEM } from './wire.ts';
 
 /** `public`: no credential. `any`: a credential, whatever its scopes. `person`: a session, whatever its role. */
@@ -154,14 +154,15 @@ function parseParams(schema: z.ZodType | undefined, c: AppContext): unknown {
 
 async function parseBody(schema: z.ZodType | undefined, c: AppContext): Promise<unknown> {
   if (schema === undefined) return undefined;
-  const text = await bodyText(c);
+  const { byteLength } = await bodyBytes(c);
   const type = c.req.header('content-type')?.split(';')[0]?.trim().toLowerCase();
   // A body of another type would otherwise be dropped in silence, and the request mean something else than it says.
-  if (text !== '' && type !== undefined && type !== '' && !/^application\/([\w.-]+\+)?json$/.test(type)) {
+  if (byteLength > 0 && type !== undefined && type !== '' && !/^application\/([\w.-]+\+)?json$/.test(type)) {
     throw new RefloatError('UNSUPPORTED_MEDIA_TYPE', `a body of type ${type.slice(0, 100)} is not understood`, {
       hint: 'Send JSON with "Content-Type: application/json".',
     });
   }
+  const text = await bodyText(c);
   let value: unknown;
   try {
     value = text.trim() === '' ? undefined : JSON.parse(text);
@@ -202,7 +203,7 @@ function invalid(problems: readonly ValueProblem[], part: string): RefloatError 
   );
 }
 
-/** The first name or value that the database could not hold, or that would be lost on the way. Not recursive: bodies may be deep. */
+/** A name or value that the database could not hold, or that would be lost on the way. Not recursive: bodies may be deep. */
 function unstorable(root: unknown): ValueProblem | undefined {
   const left: { readonly path: string; readonly value: unknown }[] = [{ path: '', value: root }];
   for (let at = left.pop(); at !== undefined; at = left.pop()) {

@@ -6,7 +6,7 @@ import { INTENT } from './wire.ts';
 const YEARS = { from: 1970, to: 9999 } as const;
 
 export const NOT_AFTER = z.iso
-  .datetime({ offset: true })
+  .datetime({ offset: true, abort: true })
   .refine((text) => {
     const year = new Date(text).getUTCFullYear();
     return year >= YEARS.from && year <= YEARS.to;

@@ -43,6 +43,8 @@ export function answerMalformed(server: Server): void {
       const body = problem(status);
       socket.end(
         `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: ${TYPE}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+        // The other half as well: what is still to come must neither be waited for nor be taken for a request.
+        () => socket.destroy(error),
       );
     },
   );

@@ -28,7 +28,7 @@ export const DEFAULT_RATE_LIMITS = {
   'sign-in': { perMinute: 60, burst: 120 },
   /** Tries of each one-time link or challenge. */
   link: { perMinute: 10, burst: 20 },
-  /** Bad credentials, for each address. */
+  /** Bad credentials, and changes that are refused before anybody asks for one, for each address. */
   refused: { perMinute: 600, burst: 3000 },
 } as const satisfies Record<string, RateLimit>;
 

@@ -16,10 +16,14 @@ export function declaredBytes(c: AppContext): number | undefined {
   return isHttp1(c) ? 0 : undefined;
 }
 
-/** '' if there is none. Throws `BAD_REQUEST` if it is not UTF-8: what stands for a bad byte would be kept as if it had been said. */
+/** Empty if there is none. */
+export async function bodyBytes(c: AppContext): Promise<ArrayBuffer> {
+  return declaredBytes(c) === 0 ? new ArrayBuffer(0) : c.req.arrayBuffer();
+}
+
+/** Throws `BAD_REQUEST` if it is not UTF-8: what stands for a bad byte would be kept as if it had been said. */
 export async function bodyText(c: AppContext): Promise<string> {
-  if (declaredBytes(c) === 0) return '';
-  const bytes = await c.req.arrayBuffer();
+  const bytes = await bodyBytes(c);
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {

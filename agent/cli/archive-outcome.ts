@@ -34,6 +34,7 @@ export async function runToOutcome<T extends object>(
   process.on('SIGINT', stop).on('SIGTERM', stop);
   try {
     const result = await action(controller.signal);
+    process.exitCode = 0;
     if (options.json === true) print({ ok: true, ...result });
     else process.stdout.write(`${describe(result).join('\n')}\n`);
   } catch (thrown) {

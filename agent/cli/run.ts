@@ -1,5 +1,6 @@
 /** `refloat-agent run`: recovery, then the claim loop, until SIGTERM or SIGINT. */
 import { join } from 'node:path';
+import { onStopSignals } from '../../db/stop-signals.ts';
 import { loadConfig } from '../config.ts';
 import { runAgent } from '../main.ts';
 import { type CommandContext, type CommandResult, EXIT } from './command.ts';
@@ -14,6 +15,8 @@ export async function run({ env, say }: CommandContext, installEngine: boolean):
     directory: join(config.stateDir, 'engine'),
     say: (line) => process.stderr.write(`${line}\n`),
   });
+  // Once the agent has let go of its signals, the engine is still to be stopped.
+  const letGo = onStopSignals(['SIGINT', 'SIGTERM'], () => undefined);
   try {
     const ended = await runAgent({
       config: { ...config, dockerHost: engine.dockerHost },
@@ -26,5 +29,6 @@ export async function run({ env, say }: CommandContext, installEngine: boolean):
     return { json: { ended }, lines: [`Ended by ${ended}; nothing runs any more.`], exitCode: EXIT.done };
   } finally {
     await engine.stop();
+    letGo();
   }
 }

@@ -41,8 +41,8 @@ export function adminCommand(): Command {
 async function run(options: InviteOptions): Promise<void> {
   const { databaseUrl, origin } = await whereTo(options.stateDir);
   const connection = connect(databaseUrl, { max: 1 });
-  try {
-    const { person, link } = await connection.db.transaction(async (tx) => {
+  const { person, link } = await connection.db
+    .transaction(async (tx) => {
       const known = await findPersonByName(tx, options.name);
       if (known !== null) requireSame(known, options);
       const person = await invite(tx, {
@@ -60,15 +60,13 @@ async function run(options: InviteOptions): Promise<void> {
         details: { name: person.name, role: person.role, projects: person.projects },
       });
       return { person, link };
-    });
-    const signInLink = signInUrl(origin, link);
-    const { name, role, projects } = person;
-    if (options.json === true)
-      printJson({ ok: true, name, role, projects, signInLink, expiresAt: link.expiresAt.toISOString() });
-    else process.stdout.write(`${signInLink}\n`);
-  } finally {
-    await connection.close();
-  }
+    })
+    .finally(() => connection.close());
+  const signInLink = signInUrl(origin, link);
+  const { name, role, projects } = person;
+  if (options.json === true)
+    printJson({ ok: true, name, role, projects, signInLink, expiresAt: link.expiresAt.toISOString() });
+  else process.stdout.write(`${signInLink}\n`);
 }
 
 /** A role that is not the one that the person has must not be taken for done. */

@@ -18,11 +18,11 @@ export function adminTokenCommand(): Command {
     )
     .option('--json', 'one JSON object last on standard output')
     .action(async (options: { json?: boolean }) =>
-      runServerCommand(options.json === true, () =>
-        withDatabase(async ({ db }) => {
+      runServerCommand(options.json === true, async () => {
+        const { jwt, row } = await withDatabase(async ({ db }) => {
           const config = readServerConfig(process.env);
           const context = { keys: await readKeySet(config.signingKeys), issuer: config.issuer, now: () => new Date() };
-          const { jwt, row } = await db.transaction(async (tx) => {
+          return db.transaction(async (tx) => {
             const issued = await issueToken(tx, context, {
               subject: 'admin',
               scopes: SCOPES_OF_TOKENS,
@@ -38,18 +38,18 @@ export function adminTokenCommand(): Command {
             });
             return issued;
           });
-          if (options.json === true)
-            printJson({ ok: true, token: jwt, jti: row.jti, expiresAt: row.expiresAt.toISOString() });
-          else process.stdout.write(`${jwt}\n`);
-        }),
-      ),
+        });
+        if (options.json === true)
+          printJson({ ok: true, token: jwt, jti: row.jti, expiresAt: row.expiresAt.toISOString() });
+        else process.stdout.write(`${jwt}\n`);
+      }),
     );
 }
 
-async function withDatabase(work: (connection: Connection) => Promise<void>): Promise<void> {
+async function withDatabase<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
   const connection = connect(requireDatabaseUrl(), { max: 1 });
   try {
-    await work(connection);
+    return await work(connection);
   } finally {
     await connection.close();
   }

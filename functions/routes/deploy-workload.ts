@@ -17,7 +17,7 @@ export const deployWorkload = endpoint(
     body: z.strictObject({
       reference: z
         .string()
-        .min(1)
+        .min(1, { abort: true })
         .max(512)
         .refine(isImageReference, 'must be an image reference')
         .optional()

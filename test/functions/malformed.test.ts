@@ -1,10 +1,42 @@
 /** What never becomes a request is answered with a problem, too (Node's own server; workerd answers for itself). */
 import assert from 'node:assert/strict';
-import { connect } from 'node:net';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
+import { answerMalformed } from '../../functions/malformed.ts';
 import { startNodeControlPlane } from '../helpers/control-plane.ts';
 import { testDatabase } from '../helpers/postgres.ts';
+
+test('a client that is late is not waited for, nor listened to after that', async (t) => {
+  const asked: string[] = [];
+  const server = createServer(
+    { connectionsCheckingInterval: 20, headersTimeout: 100, requestTimeout: 100 },
+    (request, response) => {
+      asked.push(request.url ?? '');
+      response.end();
+    },
+  );
+  answerMalformed(server);
+  t.after(() => server.close());
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const { port } = server.address() as AddressInfo;
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+  socket.write('POST /api/hosts HTTP/1.1\r\nHost: x\r\n');
+  let answer = '';
+  socket.setEncoding('latin1').on('data', (chunk) => {
+    answer += chunk;
+  });
+  await once(socket, 'end');
+  assert.match(answer, /^HTTP\/1\.1 408 /);
+  // That the other side has gone is noticed by writing.
+  const more = setInterval(() => socket.write('Content-Length: 0\r\n\r\n'), 20);
+  t.after(() => clearInterval(more));
+  const [error] = (await once(socket, 'error', { signal: AbortSignal.timeout(10_000) })) as [NodeJS.ErrnoException];
+  assert.ok(error.code === 'EPIPE' || error.code === 'ECONNRESET', String(error.code));
+  assert.deepEqual(asked, []);
+});
 
 test('malformed requests: status, code and hint, and the end of the connection', async (t) => {
   const plane = await startNodeControlPlane(await testDatabase());

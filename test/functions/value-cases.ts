@@ -57,6 +57,12 @@ export function valueCases(planeOf: () => ControlPlane): void {
     });
     const problem = (await latin1.json()) as { code: string };
     assert.deepEqual([latin1.status, problem.code], [400, 'BAD_REQUEST']);
+    const binary = await fetch(`${plane.origin}/api/workloads`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/octet-stream' },
+      body: Buffer.from([0xff]),
+    });
+    assert.equal(binary.status, 415, 'what it is called comes first');
     const query = await call(plane, 'GET', '/api/workloads?foo=1', { token });
     assert.match(query.body.detail, /^the query: /);
   });
@@ -71,6 +77,8 @@ export function valueCases(planeOf: () => ControlPlane): void {
       const answer = await capture(moment);
       assert.deepEqual([answer.status, answer.body.errors?.[0].path], [422, 'notAfter'], moment);
     }
+    const soon = await capture('soon');
+    assert.match(soon.body.detail, /^notAfter: /, 'one problem, not two');
     assert.equal((await capture('9999-12-31T23:59:59Z')).status, 202);
   });
 

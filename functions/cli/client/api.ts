@@ -62,7 +62,7 @@ export class Api {
       const more: string =
         cursor === null ? '' : `${path.includes('?') ? '&' : '?'}cursor=${encodeURIComponent(cursor)}`;
       const page = await this.get<Readonly<Record<string, T[]>> & { readonly next?: string | null }>(path + more);
-      const found = page?.[member] ?? [];
+      const found = page?.[member];
       if (!Array.isArray(found)) throw notTheApi(this.#base, 200);
       rows.push(...found);
       cursor = page.next ?? null;

@@ -16,11 +16,14 @@ export function auditCommand(): Command {
     .action(() =>
       runClient(exported, async ({ api }) => {
         let lines = 0;
+        let isUnread = false;
+        process.stdout.once('error', () => {
+          isUnread = true;
+        });
         for await (const line of linesOf(api, wholeNumber(exported.opts<{ after: string }>().after))) {
           process.stdout.write(`${line}\n`);
           lines++;
-          // Its reader has what it wanted.
-          if (process.stdout.destroyed) break;
+          if (isUnread) break;
         }
         return { json: { lines }, text: '', silent: true };
       }),

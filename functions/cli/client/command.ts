@@ -112,7 +112,11 @@ function tokenOf(options: ClientOptions): string {
 
 function print(json: boolean, answer: Answer): void {
   const code = answer.exitCode ?? EXIT.done;
-  if (answer.silent === true) return;
+  if (answer.silent === true) {
+    // It has written as it went, and may have failed at that.
+    process.exitCode ??= code;
+    return;
+  }
   if (json) {
     const head = code === EXIT.done ? { ok: true } : { ok: false, error: answer.error };
     process.stdout.write(`${JSON.stringify({ ...head, ...answer.json })}\n`);
