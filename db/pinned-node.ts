@@ -1,7 +1,8 @@
 /**
  * Runs the program again on the Node that it is pinned to, when somebody started it with an older one.
  *
- * Guarantees: signals, standard streams and the exit code pass through; what a signal ends before it listens is told as interrupted. Without such a Node beside the program, exit code 2 and what to do.
+ * Guarantees: signals, standard streams and the exit code pass through; what a signal ends before it listens is told as interrupted.
+ * Without such a Node beside the program, exit code 2 and what to do.
  * Written for Node 20: it must not need what it is there to provide.
  */
 import { spawn } from 'node:child_process';

@@ -107,9 +107,9 @@ export function requireWritableProject(
   before: WorkloadConfig | null,
 ): void {
   if (principal.projects === null && principal.workloads === null) return;
-  if (!seesProject(principal, config.project)) {
+  if (principal.projects !== null && !seesProject(principal, config.project)) {
     throw new RefloatError('FORBIDDEN', `you are limited to other projects than "${config.project}"`, {
-      hint: `Yours: ${[...(principal.projects ?? [])].join(', ')}.`,
+      hint: `Yours: ${[...principal.projects].join(', ')}.`,
     });
   }
   if (principal.workloads !== null && config.project !== before?.project) {

@@ -6,12 +6,12 @@ import { INTENT } from './wire.ts';
 const YEARS = { from: 1970, to: 9999 } as const;
 
 export const NOT_AFTER = z.iso
-  .datetime({ offset: true, abort: true })
-  .refine((text) => {
-    const year = new Date(text).getUTCFullYear();
+  .datetime({ offset: true })
+  .transform((text) => new Date(text))
+  .refine((moment) => {
+    const year = moment.getUTCFullYear();
     return year >= YEARS.from && year <= YEARS.to;
   }, `must lie in the years ${YEARS.from} to ${YEARS.to} (UTC)`)
-  .transform((text) => new Date(text))
   .optional()
   .describe('After this moment the host neither starts it nor passes its commit point');
 

@@ -9,11 +9,13 @@ import { newId } from '../db/ids.ts';
 import { EXCLUSIVE_KINDS, type IntentKind } from '../db/intent-state.ts';
 import { findIntentUnderWay } from '../db/queries/find-intent-under-way.ts';
 import { findStuckIntent } from '../db/queries/find-stuck-intent.ts';
+import type { WorkloadRow } from '../db/queries/find-workload.ts';
 import { type IntentRow, insertIntent, type NewIntent } from '../db/queries/insert-intent.ts';
 import type { AppContext } from './deps.ts';
 import { type Done, runOnce } from './run-once.ts';
 import { intentAnswer } from './wire.ts';
 
+type Wanted = Omit<Asked, 'workloadId' | 'hostId'>;
 type Asked = Omit<NewIntent, 'id' | 'requestedBy' | 'notAfter'> & { readonly notAfter?: Date | undefined };
 
 /** How often an insert is tried when the intent in its way is over before it can be named. */
@@ -25,11 +27,12 @@ const ATTEMPTS = 5;
  */
 export async function startIntent(
   c: AppContext,
-  asked: Asked,
+  { id: workloadId, hostId }: Pick<WorkloadRow, 'id' | 'hostId'>,
+  wanted: Wanted,
   check: (db: Queryable) => Promise<RefloatError | undefined>,
 ): Promise<Response> {
-  await c.get('limit')('workload', asked.workloadId);
-  return runOnce(c, async (db) => (await check(db)) ?? insertOrRefuse(db, c, asked));
+  await c.get('limit')('workload', workloadId);
+  return runOnce(c, async (db) => (await check(db)) ?? insertOrRefuse(db, c, { ...wanted, workloadId, hostId }));
 }
 
 export function accepted(intent: IntentRow): Done {

@@ -2,6 +2,7 @@
 import { statSync } from 'node:fs';
 import { type ErrorCode, RefloatError, toRefloatError } from '../../db/errors.ts';
 import { countSkipped, type Skipped } from '../../db/results.ts';
+import { onStopSignals } from '../../db/stop-signals.ts';
 import type { Limits } from '../archive/types.ts';
 
 export interface OutcomeOptions {
@@ -30,8 +31,7 @@ export async function runToOutcome<T extends object>(
   describe: (result: T) => readonly string[],
 ): Promise<void> {
   const controller = new AbortController();
-  const stop = (): void => controller.abort();
-  process.on('SIGINT', stop).on('SIGTERM', stop);
+  const letGo = onStopSignals(['SIGINT', 'SIGTERM'], () => controller.abort());
   try {
     const result = await action(controller.signal);
     process.exitCode = 0;
@@ -46,7 +46,7 @@ export async function runToOutcome<T extends object>(
     } else process.stderr.write(`${error.code}: ${error.message}\n${error.hint}\n`);
     process.exitCode = exitCodeOf(error);
   } finally {
-    process.off('SIGINT', stop).off('SIGTERM', stop);
+    letGo();
   }
 }
 

@@ -19,8 +19,7 @@ export const captureSnapshot = endpoint(
   async ({ c, principal, params, body }) => {
     const workload = await workloadFor(c.get('db'), principal, params.id);
     const { notAfter } = await body();
-    const { id: workloadId, hostId } = workload;
-    return startIntent(c, { kind: 'capture', workloadId, hostId, notAfter }, async () => {
+    return startIntent(c, workload, { kind: 'capture', notAfter }, async () => {
       requireCapturable(workload);
     });
   },

@@ -26,10 +26,8 @@ export const deleteSnapshot = endpoint(
   async ({ c, deps, principal, params }) => {
     const workload = await workloadFor(c.get('db'), principal, params.id);
     const snapshot = await snapshotOf(c.get('db'), workload, params.sid);
-    return startIntent(
-      c,
-      { kind: 'delete', workloadId: workload.id, hostId: workload.hostId, snapshotId: snapshot.id },
-      (db) => refusal(db, deps, workload.id, snapshot.id),
+    return startIntent(c, workload, { kind: 'delete', snapshotId: snapshot.id }, (db) =>
+      refusal(db, deps, workload.id, snapshot.id),
     );
   },
 );

@@ -29,9 +29,8 @@ export const deployWorkload = endpoint(
   async ({ c, principal, params, body }) => {
     const workload = await workloadFor(c.get('db'), principal, params.id);
     const { reference, notAfter } = await body();
-    const { id: workloadId, hostId } = workload;
     const asked = reference === undefined ? {} : { reference };
-    return startIntent(c, { kind: 'deploy', workloadId, hostId, params: asked, notAfter }, async () => {
+    return startIntent(c, workload, { kind: 'deploy', params: asked, notAfter }, async () => {
       requireImageSource(workload);
     });
   },

@@ -20,8 +20,7 @@ export const importSnapshot = endpoint(
   async ({ c, principal, params, body }) => {
     const workload = await workloadFor(c.get('db'), principal, params.id);
     const { notAfter, ...asked } = await body();
-    const { id: workloadId, hostId } = workload;
-    return startIntent(c, { kind: 'import', workloadId, hostId, params: asked, notAfter }, async () => {
+    return startIntent(c, workload, { kind: 'import', params: asked, notAfter }, async () => {
       requireCapturable(workload);
     });
   },

@@ -30,8 +30,7 @@ export const restoreSnapshot = endpoint(
     const snapshot = await snapshotOf(db, workload, params.sid);
     const confirmation = confirmationOf(c);
     const { notAfter } = await body();
-    const { id: workloadId, hostId } = workload;
-    return startIntent(c, { kind: 'restore', workloadId, hostId, snapshotId: snapshot.id, notAfter }, async () => {
+    return startIntent(c, workload, { kind: 'restore', snapshotId: snapshot.id, notAfter }, async () => {
       requireConfirmed(workload, confirmation);
       requireCapturable(workload);
       requireThere(snapshot);

@@ -32,8 +32,7 @@ export const undoIntent = endpoint(
     const workload = await workloadFor(c.get('db'), principal, intent.workloadId);
     const confirmation = confirmationOf(c);
     const { notAfter } = await body();
-    const { id: workloadId, hostId } = workload;
-    return startIntent(c, { kind: 'undo', workloadId, hostId, undoOf: intent.id, notAfter }, async (db) => {
+    return startIntent(c, workload, { kind: 'undo', undoOf: intent.id, notAfter }, async (db) => {
       requireConfirmed(workload, confirmation);
       requireCapturable(workload);
       return refusal(db, intent, deps.now());

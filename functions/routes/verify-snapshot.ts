@@ -21,8 +21,7 @@ export const verifySnapshot = endpoint(
     const workload = await workloadFor(db, principal, params.id);
     const snapshot = await snapshotOf(db, workload, params.sid);
     const { notAfter } = await body();
-    const { id: workloadId, hostId } = workload;
-    return startIntent(c, { kind: 'verify', workloadId, hostId, snapshotId: snapshot.id, notAfter }, async () => {
+    return startIntent(c, workload, { kind: 'verify', snapshotId: snapshot.id, notAfter }, async () => {
       requireThere(snapshot);
     });
   },

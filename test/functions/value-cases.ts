@@ -50,17 +50,12 @@ export function valueCases(planeOf: () => ControlPlane): void {
     assert.deepEqual([deep.status, deep.body.code], [422, 'VALIDATION_FAILED']);
     const [before = '', behind = ''] = text.split('@');
     const body = Buffer.concat([Buffer.from(before), Buffer.from([0xff, 0xe9]), Buffer.from(behind)]);
-    const latin1 = await fetch(`${plane.origin}/api/workloads`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-      body,
-    });
-    const problem = (await latin1.json()) as { code: string };
-    assert.deepEqual([latin1.status, problem.code], [400, 'BAD_REQUEST']);
-    const binary = await fetch(`${plane.origin}/api/workloads`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/octet-stream' },
-      body: Buffer.from([0xff]),
+    const latin1 = await call(plane, 'POST', '/api/workloads', { token, raw: body });
+    assert.deepEqual([latin1.status, latin1.body.code], [400, 'BAD_REQUEST']);
+    const binary = await call(plane, 'POST', '/api/workloads', {
+      token,
+      raw: Buffer.from([0xff]),
+      headers: { 'content-type': 'application/octet-stream' },
     });
     assert.equal(binary.status, 415, 'what it is called comes first');
     const query = await call(plane, 'GET', '/api/workloads?foo=1', { token });

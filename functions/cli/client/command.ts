@@ -6,6 +6,7 @@
  */
 import { Command, Option } from 'commander';
 import { RefloatError, toRefloatError } from '../../../db/errors.ts';
+import { onStopSignals } from '../../../db/stop-signals.ts';
 import { Api } from './api.ts';
 import { EXIT, type ExitCode, exitCodeOfError } from './exit-code.ts';
 import { plain } from './text.ts';
@@ -68,16 +69,14 @@ export async function runClient(command: Command, work: (context: Context) => Pr
   const abort = new AbortController();
   const interrupt = () => abort.abort(interrupted());
   // As often as it comes: a second one must not end this before it has said what came of it.
-  process.on('SIGINT', interrupt);
-  process.on('SIGTERM', interrupt);
+  const letGo = onStopSignals(['SIGINT', 'SIGTERM'], interrupt);
   try {
     const api = new Api({ baseUrl: apiUrl(options), token: tokenOf(options), signal: abort.signal });
     print(json, await work({ api, json, signal: abort.signal }));
   } catch (thrown) {
     printError(json, abort.signal.aborted ? interrupted() : toRefloatError(thrown));
   } finally {
-    process.off('SIGINT', interrupt);
-    process.off('SIGTERM', interrupt);
+    letGo();
   }
 }
 

@@ -2,11 +2,10 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { onStopSignals } from '../../../db/stop-signals.ts';
-import { programOf } from '../../helpers/program.ts';
+import { throughShell } from '../../helpers/program.ts';
 
 const START = new URL('../../../db/program-start.ts', import.meta.url).href;
 
@@ -49,22 +48,14 @@ test('a signal that comes twice at once is one, and a later one is another', asy
   assert.equal(heard.length, 2);
 });
 
-/** The exit code of a program whose standard output is what the shell makes of it, and what it said beside that. */
-async function shell(program: 'refloat' | 'refloat-agent', args: string, end: string) {
-  const command = [process.execPath, ...programOf(program)].map((part) => `'${part}'`).join(' ');
-  const script = `{ ${command} ${args}; echo "rc=$?" >&2; } ${end}`;
-  const child = spawn('sh', ['-c', script], { stdio: ['ignore', 'ignore', 'pipe'] });
-  return text(child.stderr);
-}
-
 for (const [program, args] of [
   ['refloat', 'keys generate'],
   ['refloat-agent', 'status --json'],
 ] as const) {
   test(`${program}: a reader that has gone is no failure, a full disk is one, and neither shows a stack trace`, async () => {
-    const piped = await shell(program, args, '| true');
+    const piped = await throughShell(program, args, '| true');
     assert.equal(piped, 'rc=0\n');
-    const full = await shell(program, args, '> /dev/full');
+    const full = await throughShell(program, args, '> /dev/full');
     assert.match(full, /^FILE_SYSTEM_FAILED: cannot write to standard output \(ENOSPC\)\nrc=1\n$/);
   });
 }

@@ -1,16 +1,14 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { after, test } from 'node:test';
 import { addHost, addSnapshot, mint } from '../../helpers/control-plane.ts';
 import { handStage } from '../../helpers/hand.ts';
-import { programOf } from '../../helpers/program.ts';
+import { throughShell } from '../../helpers/program.ts';
 import { refloat } from './run-refloat.ts';
 
 const { plane, hostId, workloadId, workloadName } = await handStage();
@@ -142,14 +140,7 @@ test('an answer of another shape is not taken for one of the API', async (t) => 
 });
 
 test('an export that cannot be written says so once; one whose reader has enough ends well', async () => {
-  const program = [process.execPath, ...programOf('refloat'), 'audit', 'export'].map((part) => `'${part}'`).join(' ');
-  const told = (end: string) =>
-    text(
-      spawn('sh', ['-c', `{ ${program}; echo "rc=$?" >&2; } ${end}`], {
-        env: { PATH: process.env['PATH'], ...env },
-        stdio: ['ignore', 'ignore', 'pipe'],
-      }).stderr,
-    );
+  const told = (end: string) => throughShell('refloat', 'audit export', end, env);
   for (let entry = 0; entry < 5; entry++) await fetch(`${plane.origin}/api/nothing`, { method: 'POST' });
   assert.match(await told('> /dev/full'), /^FILE_SYSTEM_FAILED: [^\n]*\nrc=1\n$/);
   assert.equal(await told('| head -c 5'), 'rc=0\n');
