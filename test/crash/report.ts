@@ -10,6 +10,8 @@ export interface Report {
   readonly at: string;
   /** False for a sample. */
   readonly full: boolean;
+  /** How often it was interrupted, and went on from its file. */
+  readonly interruptions?: number;
   readonly sweeps: readonly SweepSummary[];
 }
 
@@ -37,12 +39,14 @@ export function sectionOf(report: Report): string {
   });
   const missing = SWEEPS.filter(({ name }) => report.sweeps.every((sweep) => sweep.name !== name));
   const seconds = report.sweeps.reduce((sum, sweep) => sum + sweep.seconds, 0);
+  const { interruptions = 0 } = report;
+  const inPieces = interruptions === 0 ? '' : `, in ${interruptions + 1} pieces (\`--resume\`)`;
   return [
     '',
     '',
     `<!-- ${JSON.stringify({ ...report, sweeps: report.sweeps.map((sweep) => ({ ...sweep, told: [] })) })} -->`,
     '',
-    `Last full run: ${report.at.slice(0, 10)}, seed \`${report.seed}\`, ${Math.round(seconds / 60)} minutes.`,
+    `Last full run: ${report.at.slice(0, 10)}, seed \`${report.seed}\`, ${Math.round(seconds / 60)} minutes${inPieces}.`,
     '',
     '| sweep | what | tried | violations | ended | took |',
     '| --- | --- | ---: | ---: | --- | ---: |',

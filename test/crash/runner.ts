@@ -28,6 +28,10 @@ export interface RunOptions {
   readonly say: (line: string) => void;
   /** Say of every case how it ended, and how long it took. */
   readonly isVerbose?: boolean;
+  /** What an interrupted run of the same sweep has done. */
+  readonly goOn?: SweepProgress | null;
+  /** Told after each case, for a run that may be interrupted. */
+  readonly onProgress?: (make: () => SweepProgress) => void;
 }
 
 export interface Violation {
@@ -46,11 +50,19 @@ export interface SweepSummary {
   readonly seconds: number;
 }
 
+/** A sweep in the middle. */
+export interface SweepProgress {
+  readonly summary: SweepSummary;
+  /** Cases that have not ended. */
+  readonly left: readonly string[];
+}
+
 export async function runSweep(entry: SweepEntry, options: RunOptions): Promise<SweepSummary> {
   const began = performance.now();
+  const seconds = (): number => (options.goOn?.summary.seconds ?? 0) + (performance.now() - began) / 1000;
   const scratch = mkdtempSync(join(SCRATCH, 'refloat-torture-'));
   const wanted = options.onlyCase === undefined ? (options.count ?? entry.full) : 1;
-  const tally = new Tally(entry.name, wanted, options.say);
+  const tally = new Tally(entry.name, wanted, options.say, options.goOn?.summary);
   const many = options.onlyCase === undefined ? Math.min(options.slots, entry.slots ?? options.slots) : 1;
   const opened: SlotProcess[] = [];
   try {
@@ -66,13 +78,16 @@ export async function runSweep(entry: SweepEntry, options: RunOptions): Promise<
       return slot;
     };
     const first = await open(0);
-    const names = options.onlyCase === undefined ? [...(await first.cases(wanted))] : [options.onlyCase];
+    const names =
+      options.onlyCase === undefined ? [...(options.goOn?.left ?? (await first.cases(wanted)))] : [options.onlyCase];
+    const underWay = new Set<string>();
     const slots = await Promise.all(Array.from({ length: many }, (_, index) => (index === 0 ? first : open(index))));
     await Promise.all(
       slots.map(async (started, index) => {
         let slot = started;
         for (let name = names.shift(); name !== undefined && !tally.isEnough; name = names.shift()) {
           const started = performance.now();
+          underWay.add(name);
           try {
             const result = await slot.run(name, entry.caseMs ?? CASE_MS);
             tally.add(name, result);
@@ -83,6 +98,8 @@ export async function runSweep(entry: SweepEntry, options: RunOptions): Promise<
             slot.kill();
             slot = await open(index);
           }
+          underWay.delete(name);
+          options.onProgress?.(() => ({ summary: tally.summary(seconds()), left: [...underWay, ...names] }));
         }
         await slot.close();
       }),
@@ -92,23 +109,29 @@ export async function runSweep(entry: SweepEntry, options: RunOptions): Promise<
     for (const slot of opened) slot.kill();
     rmSync(scratch, { recursive: true, force: true });
   }
-  return tally.summary((performance.now() - began) / 1000);
+  return tally.summary(seconds());
 }
 
 class Tally {
   readonly #name: string;
   readonly #wanted: number;
   readonly #say: (line: string) => void;
-  readonly #told: Violation[] = [];
-  readonly #ended: Record<string, number> = {};
-  #count = 0;
-  #violations = 0;
-  #nextReport = 0.1;
+  readonly #told: Violation[];
+  readonly #ended: Record<string, number>;
+  #count: number;
+  #violations: number;
+  #nextReport = 0;
 
-  constructor(name: string, wanted: number, say: (line: string) => void) {
+  /** @param before what was counted before an interruption */
+  constructor(name: string, wanted: number, say: (line: string) => void, before?: SweepSummary) {
     this.#name = name;
     this.#wanted = wanted;
     this.#say = say;
+    this.#told = [...(before?.told ?? [])];
+    this.#ended = { ...before?.ended };
+    this.#count = before?.count ?? 0;
+    this.#violations = before?.violations ?? 0;
+    this.#reportLater();
   }
 
   get isEnough(): boolean {
@@ -125,8 +148,13 @@ class Tally {
       this.#say(`VIOLATION ${this.#name} --case ${JSON.stringify(name)}: ${what}`);
     }
     if (this.#count < this.#wanted * this.#nextReport) return;
-    this.#nextReport = Math.floor((this.#count / this.#wanted) * 10 + 1) / 10;
+    this.#reportLater();
     this.#say(`${this.#name}: ${this.#count} of ${this.#wanted}, ${this.#violations} violations`);
+  }
+
+  /** After the next tenth. */
+  #reportLater(): void {
+    this.#nextReport = Math.floor((this.#count / this.#wanted) * 10 + 1) / 10;
   }
 
   summary(seconds: number): SweepSummary {
