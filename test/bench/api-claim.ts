@@ -6,6 +6,7 @@ import { insertIntent } from '../../db/queries/insert-intent.ts';
 import { scramVerifier } from '../../functions/auth/secrets.ts';
 import { addHost, addWorkload, type ControlPlane } from '../helpers/control-plane.ts';
 import type { TestDatabase } from '../helpers/postgres.ts';
+import { median, quantile } from './quantile.ts';
 import { cpuSecondsOf, memoryOf } from './server-load.ts';
 import { SimulatedAgent } from './simulated-agent.ts';
 
@@ -194,8 +195,4 @@ async function transactions({ sql }: TestDatabase): Promise<number> {
   return row?.n ?? 0;
 }
 
-function quantiles(values: readonly number[]): Quantiles {
-  const sorted = [...values].sort((a, b) => a - b);
-  const at = (q: number): number => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN;
-  return { p50: at(0.5), p99: at(0.99) };
-}
+const quantiles = (values: readonly number[]): Quantiles => ({ p50: median(values), p99: quantile(values, 0.99) });

@@ -11,6 +11,7 @@ import { startEmbeddedPostgres } from '../../functions/cli/embedded-postgres.ts'
 import type { TestDatabase } from '../helpers/postgres.ts';
 import { type ClaimRow, type FleetRow, measureClaim, measureFleet } from './api-claim.ts';
 import { type HttpRow, measureHttp } from './api-http.ts';
+import { median } from './quantile.ts';
 
 export async function main(args: readonly string[]): Promise<void> {
   const option = (name: string): string | undefined => (args.includes(name) ? args[args.indexOf(name) + 1] : undefined);
@@ -73,9 +74,4 @@ function report({ http, claim, fleet }: { http?: HttpRow[]; claim?: ClaimRow; fl
     );
   }
   return `${lines.join('\n')}\n`;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }

@@ -13,6 +13,7 @@ import type { Archiver, Expected } from '../../agent/archive/types.ts';
 import { mountLoop } from '../helpers/loop-fs.ts';
 import { createArchiver } from '../helpers/shipped-archiver.ts';
 import { makeDataSet, type SetName } from './archive-data.ts';
+import { median } from './quantile.ts';
 
 const GIB = 1024 ** 3;
 const REFERENCE = 'tar|zstd';
@@ -268,12 +269,6 @@ async function rounds(what: string, set: SetName, contenders: readonly Contender
       target: TARGETS[`${what} ${set} ${name}`] ?? null,
     };
   });
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1 ? (sorted[middle] ?? 0) : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
 }
 
 function table(rows: readonly Row[]): string[] {

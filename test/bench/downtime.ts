@@ -12,6 +12,7 @@ import { promisify } from 'node:util';
 import { Cleanup } from '../demo/cleanup.ts';
 import { type BenchStage, freePort, setBenchStage } from './downtime-stage.ts';
 import { outage, untilServed } from './probe.ts';
+import { median, quantile } from './quantile.ts';
 import { measureRecovery, recoveryText } from './recovery.ts';
 
 const run = promisify(execFile);
@@ -227,16 +228,6 @@ function table(rows: readonly Row[]): string {
   );
   return `Downtime seen from outside; medians; ratios are medians too, with their quartiles, each to the mean of the two plain ones of its pair.\n${text.join('\n')}\n`;
 }
-
-/** Between two values, as far as the share says. @param share 0 to 1 */
-function quantile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const place = share * (sorted.length - 1);
-  const [low = 0, high = 0] = [sorted[Math.floor(place)], sorted[Math.ceil(place)]];
-  return low + (high - low) * (place % 1);
-}
-
-export const median = (values: readonly number[]): number => quantile(values, 0.5);
 
 function ms(value: number): string {
   return `${Math.round(value)} ms`;

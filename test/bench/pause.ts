@@ -5,8 +5,9 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Cleanup } from '../demo/cleanup.ts';
-import { median, randomFile, smallFiles } from './downtime.ts';
+import { randomFile, smallFiles } from './downtime.ts';
 import { type BenchStage, freePort, setBenchStage } from './downtime-stage.ts';
+import { median } from './quantile.ts';
 
 const SHAPES = [
   { name: '1 file', fill: (directory: string) => writeFile(join(directory, 'file'), 'x') },

@@ -5,9 +5,10 @@
 import { once } from 'node:events';
 import { join } from 'node:path';
 import type { Cleanup } from '../demo/cleanup.ts';
-import { type Deployed, deployShape, median, prune, randomFile } from './downtime.ts';
+import { type Deployed, deployShape, prune, randomFile } from './downtime.ts';
 import type { BenchStage } from './downtime-stage.ts';
 import { untilServed } from './probe.ts';
+import { median } from './quantile.ts';
 
 const SIZES = [10, 2048] as const;
 const POINTS = { 'taken back': 'journal-after:done:quiesce#1', finished: 'journal-after:commit#1' } as const;
