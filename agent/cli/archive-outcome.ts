@@ -10,7 +10,7 @@ export interface OutcomeOptions {
 }
 
 /** The person named something that is not there, or is there already. */
-const USAGE: ReadonlySet<ErrorCode> = new Set(['USAGE', 'CONFIG_INVALID', 'DESTINATION_EXISTS', 'MANIFEST_MISSING']);
+const USAGE: ReadonlySet<ErrorCode> = new Set(['USAGE', 'CONFIG_INVALID', 'DESTINATION_EXISTS']);
 
 /** Exit code of an error: 2 usage, 3 refused, 130 interrupted, 5 stuck, 1 anything else. */
 function exitCodeOf(error: RefloatError): number {

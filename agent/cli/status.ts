@@ -20,6 +20,7 @@ export async function status({ env }: CommandContext): Promise<CommandResult> {
   const removing = readJournals(config.stateDir).flatMap(({ state }) => (state === null ? [] : beingRemoved(state)));
   const snapshots = snapshotLines(config.stateDir);
   const spool = listSpools(config.stateDir).map((intentId) => Spool.peek(config.stateDir, intentId));
+  const lease = spool.map(({ intentId, leaseEpoch }) => ({ intentId, leaseEpoch }));
   const imports = waitingImports(config.stateDir);
   const facts = {
     hostId: config.hostId ?? null,
@@ -29,7 +30,7 @@ export async function status({ env }: CommandContext): Promise<CommandResult> {
     volumeBase: config.volumeBase,
   };
   return {
-    json: { ...facts, agent, journals, held, removing, snapshots, spool, imports },
+    json: { ...facts, agent, journals, held, removing, snapshots, lease, spool, imports },
     lines: [
       agent === null
         ? 'No agent is running.'
@@ -55,10 +56,11 @@ export async function status({ env }: CommandContext): Promise<CommandResult> {
         (one) =>
           `${one.id}  ${one.error === null ? `${one.workload} ${one.kind} ${one.capturedAt}, ${one.bytes} bytes` : `${one.error.code}: ${one.error.message}`}`,
       ),
+      ...section('Leases', lease, (one) => `${one.intentId}, epoch ${one.leaseEpoch}`),
       ...section(
         'Waiting for the control plane',
         spool.filter((one) => one.undelivered > 0),
-        (one) => `${one.intentId}: ${one.undelivered} items, lease epoch ${one.leaseEpoch}`,
+        (one) => `${one.intentId}: ${one.undelivered} items`,
       ),
       ...section('Imports that the control plane does not know yet', imports, (id) => id),
     ],

@@ -1,12 +1,9 @@
 /** `refloat-agent verify SNAPSHOT_DIR`: digests, counts and structure of a whole snapshot, without the control plane. */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Command } from 'commander';
-import { RefloatError } from '../../db/errors.ts';
 import { createArchiver } from '../archive/archiver.ts';
 import { readSnapshotDirectory } from '../snapshots/read-manifest.ts';
 import { verifySnapshot } from '../snapshots/verify-snapshot.ts';
-import { type OutcomeOptions, runToOutcome } from './archive-outcome.ts';
+import { type OutcomeOptions, requireDirectory, runToOutcome } from './archive-outcome.ts';
 
 export function addVerifyCommand(program: Command): void {
   program
@@ -18,7 +15,10 @@ export function addVerifyCommand(program: Command): void {
       await runToOutcome(
         options,
         async (signal) => {
-          if (!existsSync(directory)) throw missing(directory);
+          requireDirectory(
+            directory,
+            'Name the directory of a snapshot, for example one below snapshots/ of the state directory.',
+          );
           const snapshot = readSnapshotDirectory(directory);
           const verified = await verifySnapshot(createArchiver(), snapshot, 'faithful', signal);
           const { id, workload, capturedAt } = snapshot.manifest;
@@ -36,10 +36,4 @@ export function addVerifyCommand(program: Command): void {
         ],
       );
     });
-}
-
-function missing(directory: string): RefloatError {
-  return new RefloatError('MANIFEST_MISSING', `there is no ${join(directory, 'manifest.json')}`, {
-    hint: 'Name the directory of a snapshot, for example one below snapshots/ of the state directory.',
-  });
 }

@@ -250,7 +250,7 @@ function report(ready: Ready, json: boolean): void {
         ? []
         : [
             '',
-            'For the agent of this host (works once, for a day):',
+            `For the agent of this host (works once, for ${ENROLLMENT_TTL_SECONDS / 60} minutes):`,
             `  refloat-agent enroll --api ${ready.url} --token ${ready.enrollmentToken}`,
           ]),
       '',

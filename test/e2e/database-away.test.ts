@@ -84,6 +84,10 @@ test('a restore whose database is cut off in the middle ends on the host, and is
   for (const deadline = Date.now() + 60_000; ; await delay(50)) {
     const { json } = await stack.agent(['status']);
     const journal = json.journals.find((one: { intentId: string }) => one.intentId === intent.id);
+    assert.ok(
+      json.lease.some((one: { intentId: string }) => one.intentId === intent.id),
+      'its lease is not shown',
+    );
     if (journal?.state === 'succeeded') break;
     assert.ok(Date.now() < deadline, 'the restore did not end without the database');
   }

@@ -64,7 +64,7 @@ export function cancelCommand(): Command {
 }
 
 /** The workload's name, or its id where the credential may not read workloads. */
-export async function workloadName(api: Api, intent: IntentAnswer): Promise<string> {
+async function workloadName(api: Api, intent: IntentAnswer): Promise<string> {
   const workload = await api.get<WorkloadAnswer>(`/api/workloads/${intent.workloadId}`).catch(() => undefined);
   return workload?.name ?? intent.workloadId;
 }

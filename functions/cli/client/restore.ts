@@ -3,6 +3,7 @@ import { isCancel, text } from '@clack/prompts';
 import type { Command } from 'commander';
 import { RefloatError } from '../../../db/errors.ts';
 import { clientCommand, runClient } from './command.ts';
+import { confirmedBy } from './confirmation.ts';
 import { outcomeOf, waitOption } from './outcome.ts';
 import { findSnapshotId, findWorkload } from './resolve.ts';
 import type { IntentAnswer } from './wire.ts';
@@ -23,7 +24,7 @@ export function restoreCommand(): Command {
         const intent = await context.api.post<IntentAnswer>(
           `/api/workloads/${workload.id}/snapshots/${id}/restore`,
           {},
-          { 'x-confirm-restore': confirmation },
+          confirmedBy(confirmation),
         );
         return outcomeOf(context, intent, workload.name, wait === true);
       }),

@@ -1,10 +1,12 @@
 /** `refloat undo INTENT` */
 import type { Command } from 'commander';
+import { RefloatError, toRefloatError } from '../../../db/errors.ts';
+import type { Api } from './api.ts';
 import { clientCommand, runClient } from './command.ts';
-import { workloadName } from './intents.ts';
+import { confirmedBy } from './confirmation.ts';
 import { outcomeOf, waitOption } from './outcome.ts';
 import { intentId } from './resolve.ts';
-import type { IntentAnswer } from './wire.ts';
+import type { IntentAnswer, WorkloadAnswer } from './wire.ts';
 
 export function undoCommand(): Command {
   const command: Command = clientCommand(
@@ -17,15 +19,23 @@ export function undoCommand(): Command {
       runClient(command, async (context) => {
         const { confirm, wait } = command.opts<{ confirm?: string; wait?: boolean }>();
         const intent = await context.api.get<IntentAnswer>(`/api/intents/${intentId(id)}`);
-        const name = await workloadName(context.api, intent);
         // The intent's id says which state is meant; the name is a second look for those who want one.
-        const undo = await context.api.post<IntentAnswer>(
-          `/api/intents/${intent.id}/undo`,
-          {},
-          { 'x-confirm-restore': confirm ?? name },
-        );
+        const name = confirm ?? (await nameToConfirm(context.api, intent));
+        const undo = await context.api.post<IntentAnswer>(`/api/intents/${intent.id}/undo`, {}, confirmedBy(name));
         return outcomeOf(context, undo, name, wait === true);
       }),
     );
   return command;
+}
+
+async function nameToConfirm(api: Api, intent: IntentAnswer): Promise<string> {
+  try {
+    return (await api.get<WorkloadAnswer>(`/api/workloads/${intent.workloadId}`)).name;
+  } catch (error) {
+    if (toRefloatError(error).code !== 'FORBIDDEN') throw error;
+    throw new RefloatError('USAGE', "this token may not read workloads, so the workload's name has to be given", {
+      hint: `Add: --confirm NAME, the name of the workload ${intent.workloadId}.`,
+      cause: error,
+    });
+  }
 }

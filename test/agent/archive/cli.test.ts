@@ -235,6 +235,9 @@ test('verify reads a whole snapshot, and sees one changed byte', () => {
   const good = refloatAgent('verify', at('snapshot'));
   assert.equal(good.status, 0, JSON.stringify(good.json));
   assert.equal(good.json['entries'], 4);
+  mkdirSync(at('emptied'));
+  const emptied = refloatAgent('verify', at('emptied'));
+  assert.deepEqual([emptied.status, emptied.json.error?.code], [3, 'MANIFEST_MISSING']);
   const archive = readFileSync(at('snapshot', 'data.tar.zst'));
   archive[archive.length >> 1] = (archive[archive.length >> 1] ?? 0) ^ 1;
   writeFileSync(at('snapshot', 'data.tar.zst'), archive);

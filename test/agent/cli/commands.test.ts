@@ -48,9 +48,10 @@ test('status and help work on an empty host', async () => {
       ended.json?.['journals'],
       ended.json?.['held'],
       ended.json?.['snapshots'],
+      ended.json?.['lease'],
       ended.json?.['spool'],
     ],
-    [true, null, [], [], [], []],
+    [true, null, [], [], [], [], []],
   );
   const help = await agentCommand(['--help'], place.env);
   assert.equal(help.code, 0);

@@ -89,6 +89,10 @@ test('a wrong confirmation is refused, a missing one is wrong usage; nothing is 
   const wrong = await refloat(['restore', workloadName, 'latest', '--confirm', 'shop', '--json'], env);
   assert.equal(wrong.code, 3);
   assert.equal(wrong.json.error.code, 'CONFIRMATION_MISMATCH');
+  for (const name of ['магазин', 'shop\u{1}']) {
+    const odd = await refloat(['restore', workloadName, 'latest', '--confirm', name, '--json'], env);
+    assert.deepEqual([odd.code, odd.json.error.code], [3, 'CONFIRMATION_MISMATCH'], name);
+  }
   const missing = await refloat(['restore', workloadName, 'latest', '--json'], env);
   assert.equal(missing.code, 2);
   assert.equal(missing.json.error.code, 'USAGE');
@@ -112,7 +116,14 @@ test('undo and cancel take an intent; cancel --wait that cancelled is a success'
   const restore = await hand.claim();
   await restore.register({ kind: 'pre-restore' });
   await restore.finish({ state: 'succeeded', result: { downtimeMs: 1 } });
-  const undone = await refloat(['undo', restore.row.id, '--json'], env);
+  const blind = await mint(plane, { scopes: ['restores:create', 'intents:read'] });
+  const asBlind = { ...env, REFLOAT_TOKEN: blind.jwt };
+  const unnamed = await refloat(['undo', restore.row.id, '--json'], asBlind);
+  assert.deepEqual([unnamed.code, unnamed.json.error.code], [2, 'USAGE']);
+  assert.match(unnamed.json.error.hint, /--confirm/);
+  const misnamed = await refloat(['undo', restore.row.id, '--confirm', 'shop', '--json'], asBlind);
+  assert.deepEqual([misnamed.code, misnamed.json.error.code], [3, 'CONFIRMATION_MISMATCH']);
+  const undone = await refloat(['undo', restore.row.id, '--confirm', workloadName, '--json'], asBlind);
   assert.equal(undone.code, 0);
   assert.equal(undone.json.intent.undoOf, restore.row.id);
   const undo = await hand.claim();
