@@ -11,6 +11,7 @@ import type { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { RefloatError } from '../../db/errors.ts';
 import type { TreeDifference } from '../../db/results.ts';
+import { throughHolder } from './holder.ts';
 import { CHILD_COMMAND, type ChildMessage, type ChildRequest, REQUEST_FD } from './protocol.ts';
 import { refusal } from './refusal.ts';
 import { removeTree } from './remove-tree.ts';
@@ -75,7 +76,7 @@ async function pack(options: PackOptions): Promise<ArchiveSummary> {
 async function extract(options: ExtractOptions, wall: boolean): Promise<ArchiveSummary> {
   const { signal, onProgress, ...rest } = options;
   const destination = resolve(options.destination);
-  created(destination, () => mkdirSync(destination, { mode: 0o700 }));
+  created(destination, () => throughHolder(destination, (at) => mkdirSync(at, { mode: 0o700 })));
   try {
     return (await runChild(
       { verb: 'extract', wall, ...rest, archive: resolve(options.archive), destination },

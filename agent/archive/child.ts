@@ -3,16 +3,20 @@
  *
  * Guarantees: it ends when the agent ends, having emptied what it was building; it answers exactly once.
  */
+import { closeSync, openSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { setPriority } from 'node:os';
+import { basename } from 'node:path';
 import { RefloatError, toRefloatError } from '../../db/errors.ts';
 import { compareTree } from './compare.ts';
 import { copyTree } from './copy-tree.ts';
 import { extractArchive, verifyArchive } from './extract.ts';
+import { below, openHolder } from './holder.ts';
 import { measureTree } from './measure.ts';
 import { packTree } from './pack.ts';
 import { type ChildMessage, type ChildRequest, REQUEST_FD } from './protocol.ts';
 import { emptyTree } from './remove-tree.ts';
+import { O } from './syscalls.ts';
 import type { ArchiveSummary } from './types.ts';
 import { enterWall } from './wall.ts';
 
@@ -72,15 +76,20 @@ async function serve(request: ChildRequest): Promise<Extract<ChildMessage, { ok:
   switch (request.verb) {
     case 'pack':
       return await packTree(request.root, request.archive, onProgress);
-    case 'extract':
-      return await walled(request, request.destination, async () => await extractArchive(request, onProgress));
-    case 'verify':
-      return await walled(request, null, async () => await verifyArchive(request, onProgress));
+    case 'extract': {
+      const { warnings, at } = behindWall(request, request.destination);
+      return withWarnings(await extractArchive({ ...request, destination: at }, onProgress), warnings);
+    }
+    case 'verify': {
+      const { warnings } = behindWall(request, null);
+      return withWarnings(await verifyArchive(request, onProgress), warnings);
+    }
     case 'copy':
       return await copyTree(request, onProgress);
     case 'compare':
       setPriority(COMPARE_PRIORITY);
-      return await walled(request, null, async () => await compareTree(request));
+      behindWall(request, null);
+      return await compareTree(request);
     case 'measure':
       return measureTree(request.root);
   }
@@ -89,16 +98,30 @@ async function serve(request: ChildRequest): Promise<Extract<ChildMessage, { ok:
 /** A question of curiosity waits for restores and for the workloads themselves. */
 const COMPARE_PRIORITY = 15;
 
-/** Before the first byte of the archive is read, and before any other thread is started. */
-async function walled<T extends object>(
+/**
+ * Enters the wall, before the first byte of the archive is read, and before any other thread is started.
+ *
+ * What stays writable is found at `at` behind it: through a descriptor that was opened there. Its path could lead somewhere else by then,
+ * and a descriptor from before would lead around the wall; a working directory goes along.
+ */
+function behindWall<W extends string | null>(
   request: Extract<ChildRequest, { wall: boolean }>,
-  writable: string | null,
-  action: () => Promise<T>,
-): Promise<T & Pick<ArchiveSummary, 'warnings'>> {
+  writable: W,
+): { readonly warnings: readonly string[]; readonly at: W | string } {
+  if (!request.wall)
+    return { warnings: ['The extraction ran without its second wall, as it was told to.'], at: writable };
   const trustedAttributes = request.expected?.sha256 !== undefined && request.policy === 'faithful';
-  const warnings = request.wall
-    ? enterWall({ writable, trustedAttributes })
-    : ['The extraction ran without its second wall, as it was told to.'];
-  const summary = await action();
+  if (writable === null) return { warnings: enterWall({ writable, trustedAttributes }), at: writable };
+  const home = process.cwd();
+  const holder = openHolder(writable);
+  process.chdir(`/proc/self/fd/${holder}`);
+  closeSync(holder);
+  const warnings = enterWall({ writable: `./${basename(writable)}`, trustedAttributes });
+  const inside = openSync('.', O.RDONLY | O.DIRECTORY);
+  process.chdir(home);
+  return { warnings, at: below(inside, writable) };
+}
+
+function withWarnings(summary: ArchiveSummary, warnings: readonly string[]): ArchiveSummary {
   return warnings.length === 0 ? summary : { ...summary, warnings };
 }

@@ -15,16 +15,25 @@ const PIECE_BYTES = 1_048_576;
 const LOOK_BYTES = 64 * 1_048_576;
 
 export class DataCopier {
-  readonly #request: Pick<CopyOptions, 'destination' | 'reflink' | 'reserveBytes'>;
+  readonly #request: Pick<CopyOptions, 'reflink' | 'reserveBytes'>;
+  readonly #destination: number;
   readonly #onLook: () => Promise<void>;
   readonly #piece = Buffer.allocUnsafeSlow(PIECE_BYTES);
   #looked = 0;
   copiedBytes = 0;
   clonedBytes = 0;
 
-  /** @param onLook called after every 64 MiB */
-  constructor(request: Pick<CopyOptions, 'destination' | 'reflink' | 'reserveBytes'>, onLook: () => Promise<void>) {
+  /**
+   * @param destination descriptor of the copy
+   * @param onLook called after every 64 MiB
+   */
+  constructor(
+    request: Pick<CopyOptions, 'reflink' | 'reserveBytes'>,
+    destination: number,
+    onLook: () => Promise<void>,
+  ) {
     this.#request = request;
+    this.#destination = destination;
     this.#onLook = onLook;
   }
 
@@ -57,7 +66,7 @@ export class DataCopier {
 
   /** The workload itself writes to this file system: a copy must never be what fills it. */
   #lookAtSpace(): void {
-    const stat = statfsSync(this.#request.destination);
+    const stat = statfsSync(`/proc/self/fd/${this.#destination}/.`);
     if (stat.bavail * stat.bsize < this.#request.reserveBytes)
       throw refusal('DISK_FULL', 'disk-full', 'the copy would fill the file system that the containers write to');
   }

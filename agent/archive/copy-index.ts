@@ -1,9 +1,13 @@
 /**
  * What one pass of a copy has seen, in a file, for the next pass to compare with: one JSON line per entry, in the order of the walk.
  *
- * Guarantees: reading and writing hold a bounded part of it, however many entries there are.
+ * Guarantees: reading and writing hold a bounded part of it, however many entries there are; it is a file of its own, whatever lies at
+ * its place; what is read from it names nothing outside the tree, whoever wrote it.
  */
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import { constants } from 'node:os';
+import { throughHolder } from './holder.ts';
+import { O, SystemCallError } from './syscalls.ts';
 import type { WalkItem } from './tree-walk.ts';
 
 export interface IndexEntry {
@@ -29,7 +33,7 @@ export class IndexWriter {
   #length = 0;
 
   constructor(path: string) {
-    this.#fd = openSync(path, 'w', 0o600);
+    this.#fd = throughHolder(path, (at) => openSync(at, O.WRONLY | O.CREAT | O.EXCL, 0o600));
   }
 
   add({ path, signature }: IndexEntry): void {
@@ -53,7 +57,7 @@ export class IndexWriter {
 }
 
 export function* readIndex(path: string): Generator<IndexEntry> {
-  const fd = openSync(path, 'r');
+  const fd = throughHolder(path, (at) => openSync(at, O.RDONLY | O.NOFOLLOW | O.NONBLOCK));
   try {
     const chunk = Buffer.allocUnsafe(BUFFER_BYTES);
     let held = Buffer.alloc(0);
@@ -63,13 +67,19 @@ export function* readIndex(path: string): Generator<IndexEntry> {
       held = bytes.subarray(end);
       for (const line of bytes.toString('utf8', 0, end).split('\n')) {
         if (line === '') continue;
-        const [name, signature] = JSON.parse(line) as [string, string];
-        yield { path: name, signature };
+        yield parseEntry(line);
       }
     }
   } finally {
     closeSync(fd);
   }
+}
+
+function parseEntry(line: string): IndexEntry {
+  const [path, signature] = JSON.parse(line) as [unknown, unknown];
+  const isBelow = (name: string): boolean => name === '' || !/(^|\/)(\.{0,2})(\/|$)/.test(name);
+  if (typeof path === 'string' && isBelow(path) && typeof signature === 'string') return { path, signature };
+  throw new SystemCallError('index', constants.errno.EINVAL);
 }
 
 /** The order in which a walk comes by: a directory before what is in it, names in byte order. */

@@ -14,6 +14,7 @@ import { DataCopier } from './copy-data.ts';
 import { comesBefore, type IndexEntry, IndexWriter, readIndex, signatureOf } from './copy-index.ts';
 import { DirFds } from './dir-fds.ts';
 import { FileWriter, type Metadata } from './file-writer.ts';
+import { throughHolder } from './holder.ts';
 import { makeHardLink, makeSymlink } from './link-writer.ts';
 import { openRoot } from './open-root.ts';
 import { refusal } from './refusal.ts';
@@ -59,8 +60,10 @@ export async function copyTree(request: CopyRequest, onProgress: Progress): Prom
   process.umask(0);
   const from = openRoot(request.source);
   try {
-    if (request.previousIndex === null) mkdirSync(request.destination, { mode: 0o700 });
-    const to = openSync(request.destination, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
+    const to = throughHolder(request.destination, (at) => {
+      if (request.previousIndex === null) mkdirSync(at, { mode: 0o700 });
+      return openSync(at, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
+    });
     try {
       return await new Copier(from, to, request, onProgress).run();
     } finally {
@@ -116,7 +119,7 @@ class Copier {
     this.#to = this.#files.dirs;
     this.#toRoot = to;
     this.#onProgress = onProgress;
-    this.#data = new DataCopier(request, () => this.#yield());
+    this.#data = new DataCopier(request, to, () => this.#yield());
     this.#before = request.previousIndex === null ? null : readIndex(request.previousIndex);
   }
 

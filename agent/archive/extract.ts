@@ -8,12 +8,13 @@
 import { closeSync, openSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { RefloatError } from '../../db/errors.ts';
-import { syncDirectory } from '../fs/durable.ts';
+import { syncDescriptor } from '../fs/durable.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { DEFAULT_MAX_RATIO, type DecodedFile, openArchive } from './decode.ts';
 import { EarlySync } from './early-sync.ts';
 import { differentCount, EntryRules } from './entry-rules.ts';
 import type { Metadata } from './file-writer.ts';
+import { below, openHolder } from './holder.ts';
 import type { Member } from './member.ts';
 import { type SummedEntry, SumsOfMetadata } from './metadata-sums.ts';
 import { refusal } from './refusal.ts';
@@ -33,17 +34,19 @@ export async function extractArchive(
 ): Promise<ArchiveSummary> {
   const file = await openChecked(request);
   try {
+    const holder = openHolder(request.destination);
+    const destination = below(holder, request.destination);
     try {
       const previous = process.umask(0);
-      const root = openSync(request.destination, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
+      const root = openSync(destination, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
       const skips = new Skips();
       const sync = new EarlySync(root);
       const writer = new TreeWriter(root, (path, reason, detail) => skips.add(path, reason, detail));
       try {
-        const free = freeBytes(request.destination);
+        const free = freeBytes(destination);
         const summary = await readAll({ file, request, skips, writer, free, onProgress, sync });
         await syncDisk(sync);
-        syncDirectory(dirname(request.destination));
+        syncDescriptor(holder, dirname(request.destination));
         return summary;
       } finally {
         await writer.close();
@@ -52,8 +55,10 @@ export async function extractArchive(
         process.umask(previous);
       }
     } catch (error) {
-      emptyTree(request.destination);
+      emptyTree(destination);
       throw error;
+    } finally {
+      closeSync(holder);
     }
   } finally {
     await file.close();

@@ -1,19 +1,25 @@
 /**
  * Removes a directory with everything below it.
  *
- * Guarantees: works at any depth and with names of any bytes, follows no symlink, leaves no directory for its mode's sake.
+ * Guarantees: works at any depth and with names of any bytes, follows no symlink in it nor in a private directory above it, leaves no
+ * directory for its mode's sake.
  * Does not guarantee: anything when someone else keeps creating entries in it.
  */
 import { closeSync, openSync, readdirSync, rmdirSync } from 'node:fs';
+import { throughHolder } from './holder.ts';
 import { AT_REMOVEDIR, close, cString, fchmod, O, openat, SystemCallError, unlinkat } from './syscalls.ts';
 
 /** A path that does not exist is fine. Throws SystemCallError or a Node error otherwise. */
 export function removeTree(path: string): void {
-  if (emptyTree(path)) rmdirSync(path);
+  throughHolder(path, (at) => {
+    if (emptyAt(at)) rmdirSync(at);
+  });
 }
 
 /** Removes what is in a directory; false if there is none. */
-export function emptyTree(path: string): boolean {
+export const emptyTree = (path: string): boolean => throughHolder(path, emptyAt);
+
+function emptyAt(path: string): boolean {
   let fd: number;
   try {
     fd = openSync(path, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);

@@ -10,11 +10,12 @@ import { inParallel } from '../archive/in-parallel.ts';
 import { fremovexattr, fxattrs } from '../archive/syscalls.ts';
 import type { CopySummary } from '../archive/types.ts';
 import { reserveOf } from '../fs/disk-space.ts';
-import { makeDirectoryDurably } from '../fs/durable.ts';
+import { identify, makeDirectoryDurably } from '../fs/durable.ts';
+import { keepingTime } from '../fs/keeping-time.ts';
 import { isMountPoint, mountOf, readMounts } from '../fs/mounts.ts';
 import { canReflink } from '../fs/reflink.ts';
 import { removeTree } from '../fs/remove-tree.ts';
-import { readRootMetadata, writeRootMetadata } from '../fs/root-metadata.ts';
+import { readRootMetadata, writeRootTime } from '../fs/root-metadata.ts';
 import { isInside } from '../fs/volume-path.ts';
 import type { StepContext } from '../restore/saga.ts';
 import type { SnapshotSource } from '../snapshots/create-snapshot.ts';
@@ -58,12 +59,16 @@ export async function prepareCopies(context: StepContext<CaptureFacts>): Promise
     const mountPoints = copies.filter((copy) => copy.mountPoint);
     context.note('roots', Object.fromEntries(mountPoints.map((copy) => [copy.volume, readRootMetadata(copy.live)])));
   }
-  for (const directory of directoriesOf(copies)) {
-    await removeTree(directory);
-    makeDirectoryDurably(directory, 0o700);
-    dropInheritedAcls(directory);
+  for (const [directory, inIt] of directoriesOf(copies)) {
+    const make = async (): Promise<void> => {
+      await removeTree(directory);
+      makeDirectoryDurably(directory, 0o700);
+      dropInheritedAcls(directory);
+    };
+    const root = rootAround(directory, inIt);
+    if (root === undefined) await make();
+    else await keepingTime(root.live, make);
   }
-  keepRoots(context);
 }
 
 /** Brings all copies to what the volumes hold. Summaries by volume. */
@@ -91,8 +96,18 @@ export const takenBy = (summaries: ReadonlyMap<string, CopySummary>): number =>
 /** Fine if they are gone. */
 export async function removeCopies(context: Pick<StepContext<CaptureFacts>, 'factOrNull'>): Promise<void> {
   const copies = context.factOrNull('check_disk')?.copies ?? [];
-  for (const directory of directoriesOf(copies)) await removeTree(directory);
-  keepRoots(context);
+  for (const [directory, inIt] of directoriesOf(copies)) {
+    const root = rootAround(directory, inIt);
+    if (root === undefined) {
+      await removeTree(directory);
+      continue;
+    }
+    const isBetween = inIt.every(({ path }) => identify(path) === null);
+    await keepingTime(root.live, () => removeTree(directory));
+    // A crash may have come between the making or removing of the directory and the putting back of its parent's time.
+    const before = context.factOrNull('roots')?.[root.volume];
+    if (isBetween && before !== undefined) writeRootTime(root.live, before);
+  }
 }
 
 /** A copy that failed is no reason to make no snapshot: it only takes a longer freeze. Says so, and rethrows what is not about copies. */
@@ -104,16 +119,12 @@ export function withoutCopies({ warn, signal }: StepContext<CaptureFacts>, throw
 export const noCopyWarning = ({ message }: Pick<RefloatError, 'message'>): string =>
   `the volumes could not be copied beside themselves (${message}), so the containers stood still until the archives were written`;
 
-const directoriesOf = (copies: readonly Copy[]): Set<string> => new Set(copies.map((copy) => copy.privateDirectory));
+const directoriesOf = (copies: readonly Copy[]): Map<string, Copy[]> =>
+  Map.groupBy(copies, ({ privateDirectory }) => privateDirectory);
 
-/** A directory that is made or removed inside a mount point moves the time of its root; it is put back. */
-function keepRoots({ factOrNull }: Pick<StepContext<CaptureFacts>, 'factOrNull'>): void {
-  const roots = factOrNull('roots') ?? {};
-  for (const copy of factOrNull('check_disk')?.copies ?? []) {
-    const root = roots[copy.volume];
-    if (root !== undefined) writeRootMetadata(copy.live, root);
-  }
-}
+/** The mount point in which a private directory lies. Making and removing one moves the time of its root. */
+const rootAround = (directory: string, copies: readonly Copy[]): Copy | undefined =>
+  copies.find(({ mountPoint, live }) => mountPoint && live === dirname(directory));
 
 /** What lies below must not take on the ACLs that the volume's parent gives to new entries. */
 function dropInheritedAcls(directory: string): void {

@@ -4,6 +4,8 @@
  * Guarantees: when a function returns, what it did is on the disk. When it throws, it is not known whether it is: a failed
  * fsync is final, since the kernel drops the error together with the pages, so callers throw the result away and make it anew.
  * All calls are synchronous: the order of the calls is the order on the disk, and nothing runs between two of them.
+ * What makes, removes, renames or syncs a directory follows no symbolic link in a private directory above it; what exchanges names is
+ * called while nobody can put one there.
  */
 import { randomBytes } from 'node:crypto';
 import {
@@ -25,11 +27,14 @@ import {
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { RefloatError } from '../../db/errors.ts';
+import { throughHolder } from '../archive/holder.ts';
 import { exchangePaths, renameWithoutReplacing } from './native.ts';
 
 /** Makes names that were added to or removed from a directory durable. */
 export function syncDirectory(path: string): void {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  const fd = throughHolder(path, (at) =>
+    openSync(at, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW),
+  );
   try {
     syncDescriptor(fd, path);
   } finally {
@@ -107,7 +112,7 @@ export function writeAll(fd: number, bytes: Uint8Array): void {
 
 /** Renames within one file system and makes both directories durable. */
 export function renameDurably(from: string, to: string): void {
-  renameSync(from, to);
+  throughHolder(from, (old) => throughHolder(to, (fresh) => renameSync(old, fresh)));
   syncDirectory(dirname(to));
   if (dirname(from) !== dirname(to)) syncDirectory(dirname(from));
 }
@@ -143,7 +148,7 @@ function isUnsupported(error: unknown): boolean {
 export function makeDirectoryDurably(path: string, mode = 0o755): boolean {
   let created = true;
   try {
-    mkdirSync(path, { mode });
+    throughHolder(path, (at) => mkdirSync(at, { mode }));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !lstatSync(path).isDirectory()) throw error;
     created = false;
@@ -166,7 +171,8 @@ export function makeDirectoriesDurably(path: string, mode = 0o755): string[] {
 /** Removes a directory if it is empty; true if it is gone now. */
 export function removeEmptyDirectory(path: string | Buffer): boolean {
   try {
-    rmdirSync(path);
+    if (typeof path === 'string') throughHolder(path, (at) => rmdirSync(at));
+    else rmdirSync(path);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'ENOENT') {
@@ -188,7 +194,7 @@ export function syncIfThere(directory: string): void {
 /** Removes a file; fine if it is gone. */
 export function removeFileDurably(path: string): void {
   try {
-    unlinkSync(path);
+    throughHolder(path, (at) => unlinkSync(at));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     syncIfThere(dirname(path));

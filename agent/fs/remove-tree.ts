@@ -1,14 +1,15 @@
 /**
  * Removes a directory tree that untrusted data made.
  *
- * Guarantees: follows no symbolic link, leaves the tree's own file system alone beyond it (a mount inside makes it throw),
+ * Guarantees: follows no symbolic link, in it or in a private directory above it, leaves the tree's own file system alone beyond it (a mount inside makes it throw),
  * copes with names of any bytes and with paths longer than PATH_MAX; lets other work run every few thousand entries.
  */
 import { closeSync, constants, fstatSync, openSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setImmediate as yieldToOthers } from 'node:timers/promises';
 import { RefloatError } from '../../db/errors.ts';
-import { identify, syncDirectory, syncIfThere } from './durable.ts';
+import { below, openHolder } from '../archive/holder.ts';
+import { identify, syncDescriptor, syncIfThere } from './durable.ts';
 
 const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const ENTRIES_BETWEEN_YIELDS = 2000;
@@ -19,14 +20,20 @@ export async function removeTree(path: string): Promise<void> {
     syncIfThere(dirname(path));
     return;
   }
-  const fd = openSync(path, DIRECTORY);
+  const holder = openHolder(path);
   try {
-    await empty(fd, fstatSync(fd).dev, { removed: 0 });
+    const at = below(holder, path);
+    const fd = openSync(at, DIRECTORY);
+    try {
+      await empty(fd, fstatSync(fd).dev, { removed: 0 });
+    } finally {
+      closeSync(fd);
+    }
+    rmdirSync(at);
+    syncDescriptor(holder, dirname(path));
   } finally {
-    closeSync(fd);
+    closeSync(holder);
   }
-  rmdirSync(path);
-  syncDirectory(dirname(path));
 }
 
 async function empty(directory: number, device: number, count: { removed: number }): Promise<void> {

@@ -3,6 +3,7 @@
  * that are mount points, whose root no rename can move, and for directories in which the agent makes or removes something.
  */
 import { closeSync, constants, fchmodSync, fchownSync, openSync } from 'node:fs';
+import { throughHolder } from '../archive/holder.ts';
 import {
   cString,
   EMPTY_NAME,
@@ -57,8 +58,18 @@ export function writeRootMetadata(directory: string, metadata: RootMetadata): vo
   });
 }
 
+/** The modification time alone. */
+export function writeRootTime(
+  directory: string,
+  { seconds, nanoseconds }: Pick<RootMetadata, 'seconds' | 'nanoseconds'>,
+): void {
+  withDirectory(directory, (fd) => futimens(fd, seconds, nanoseconds));
+}
+
 function withDirectory<T>(directory: string, work: (fd: number) => T): T {
-  const fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  const fd = throughHolder(directory, (at) =>
+    openSync(at, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW),
+  );
   try {
     return work(fd);
   } finally {

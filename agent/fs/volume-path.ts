@@ -3,7 +3,7 @@
  *
  * Guarantees: the returned path is real (no component is a symbolic link), absolute, and lies below the base that this
  * host's own configuration sets for the scope; nothing outside that base is ever returned.
- * Does not guarantee: that it stays so; the restore opens its parent once and works from there.
+ * Does not guarantee: that it stays so, for those who may write above that directory. Below it holder.ts follows no link.
  */
 import { lstat, realpath } from 'node:fs/promises';
 import { dirname, join } from 'node:path';

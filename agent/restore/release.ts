@@ -21,7 +21,7 @@ import { RefloatError, toRefloatError } from '../../db/errors.ts';
 import type { HeldTree } from '../../db/results.ts';
 import type { AgentDeps } from '../deps.ts';
 import { identify, isNoSpace, removeEmptyDirectory, renameDurably, statOrNull, syncDirectory } from '../fs/durable.ts';
-import { keepingMetadata } from '../fs/keeping-metadata.ts';
+import { keepingTime } from '../fs/keeping-time.ts';
 import { removeTree } from '../fs/remove-tree.ts';
 import { readSnapshotDirectory } from '../snapshots/read-manifest.ts';
 import { snapshotStore } from '../snapshots/store.ts';
@@ -216,7 +216,7 @@ async function removeRenamed(state: JournalState): Promise<void> {
 /** When the last tree in it is gone. Inside a mount point that moves the time of the root, which is the user's. */
 async function removePrivateDirectory({ privateDirectory, live, mountPoint }: Target): Promise<void> {
   if (!isEmptyDirectory(privateDirectory)) return;
-  if (mountPoint) await keepingMetadata(live, () => removeEmptyDirectory(privateDirectory));
+  if (mountPoint) await keepingTime(live, () => removeEmptyDirectory(privateDirectory));
   else removeEmptyDirectory(privateDirectory);
 }
 

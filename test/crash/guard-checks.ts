@@ -16,9 +16,12 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { readIndex } from '../../agent/archive/copy-index.ts';
+import { copyTree } from '../../agent/archive/copy-tree.ts';
 import { DirFds } from '../../agent/archive/dir-fds.ts';
 import { extractArchive } from '../../agent/archive/extract.ts';
 import { FrameSink } from '../../agent/archive/frame-sink.ts';
+import { openHolder } from '../../agent/archive/holder.ts';
 import { measureTree } from '../../agent/archive/measure.ts';
 import { packTree } from '../../agent/archive/pack.ts';
 import { emptyTree } from '../../agent/archive/remove-tree.ts';
@@ -51,6 +54,7 @@ interface Outside {
 const OLD = new Date('2020-01-01T00:00:00Z');
 const LINK = (code: string) => ({ name: 'Error', code });
 const nothing = (): void => undefined;
+const privateIn = (directory: string): string => join(directory, '.refloat-01890a5d-ac96-774b-bcce-b302099a8057');
 
 function plant(directory: string): Outside {
   const outside = join(directory, 'outside');
@@ -89,6 +93,26 @@ const LINKS: Readonly<Record<string, (link: string, outside: Outside, directory:
     symlinkSync(directory, link);
     const root = openat(-100, Buffer.from(`${scratch}\0`), O.RDONLY | O.DIRECTORY);
     assert.throws(() => new DirFds(root).get('link'));
+  },
+  holder: (_, { directory }, scratch) => {
+    symlinkSync(directory, privateIn(scratch));
+    assert.throws(() => openHolder(join(privateIn(scratch), 'precious')));
+  },
+  'tree-root': (_, { directory }, scratch) => {
+    mkdirSync(privateIn(scratch));
+    symlinkSync(directory, join(privateIn(scratch), 'data'));
+    assert.throws(() => measureTree(join(privateIn(scratch), 'data')), { code: 'FILE_SYSTEM_FAILED' });
+  },
+  copy: async (link, { directory }, scratch) => {
+    mkdirSync(join(scratch, 'source'));
+    symlinkSync(directory, link);
+    const [source, previousIndex] = [join(scratch, 'source'), '/dev/null'];
+    const request = { source, destination: link, index: null, previousIndex, reflink: false, reserveBytes: 0 };
+    await assert.rejects(copyTree(request, nothing));
+  },
+  'copy-index': (link, { file }) => {
+    symlinkSync(file, link);
+    assert.throws(() => [...readIndex(link)], LINK('ELOOP'));
   },
   journal: (link, { file }) => {
     const intent = claimedIntent();

@@ -166,12 +166,17 @@ export const MUTANTS: readonly Mutant[] = [
     "text.startsWith('.refloat-') || ",
     '',
   ),
-  cut('stage: what it made is not removed', 'one', `${STEPS}/stage.ts`, 'await removeTree(target.privateDirectory);'),
+  cut(
+    'stage: what it made is not removed',
+    'one',
+    `${STEPS}/stage.ts`,
+    'else await removeTree(target.privateDirectory);',
+  ),
   cut(
     "stage: the mount point's root keeps its new time",
     'mount',
     `${STEPS}/stage.ts`,
-    'if (target.mountPoint) keepRoot({ factOrNull }, target);',
+    'if (isBetween && root !== undefined) writeRootTime(live, root);',
   ),
   cut(
     'recovery: half-made snapshots stay',

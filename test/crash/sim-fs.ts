@@ -263,6 +263,10 @@ export function readRootMetadata(directory: string): RootMetadata {
   };
 }
 
+export function writeRootTime(directory: string, { seconds, nanoseconds }: RootMetadata): void {
+  writeRootMetadata(directory, { ...readRootMetadata(directory), seconds, nanoseconds });
+}
+
 export function writeRootMetadata(directory: string, { uid, gid, mode, seconds, nanoseconds }: RootMetadata): void {
   const node = required(directory);
   point('fchmod');

@@ -17,9 +17,9 @@ import {
   removeFileDurably,
   statOrNull,
 } from '../../fs/durable.ts';
-import { keepingMetadata } from '../../fs/keeping-metadata.ts';
+import { keepingTime } from '../../fs/keeping-time.ts';
 import { removeTree } from '../../fs/remove-tree.ts';
-import { type RootMetadata, readRootMetadata, writeRootMetadata } from '../../fs/root-metadata.ts';
+import { type RootMetadata, readRootMetadata, writeRootTime } from '../../fs/root-metadata.ts';
 import { limitsOf } from '../../snapshots/limits.ts';
 import type { RestoreFacts, Target } from '../facts.ts';
 import { checkFidelity } from '../fidelity.ts';
@@ -59,11 +59,11 @@ export const stage: Step<RestoreFacts, 'stage'> = {
   async undo({ fact, factOrNull }) {
     for (const target of fact('preflight').targets) {
       if (target.archive === null) continue;
-      await removeTree(target.privateDirectory);
-      if (target.mountPoint) keepRoot({ factOrNull }, target);
+      if (target.mountPoint) await removeFromMountPoint(target, factOrNull('roots')?.[target.volume]);
+      else await removeTree(target.privateDirectory);
     }
     for (const parent of [...(factOrNull('parents') ?? [])].reverse()) {
-      if (identify(parent) !== null) await keepingMetadata(dirname(parent), () => removeEmptyDirectory(parent));
+      if (identify(parent) !== null) await keepingTime(dirname(parent), () => removeEmptyDirectory(parent));
     }
   },
 };
@@ -83,7 +83,7 @@ async function stageOne(
   const { targets } = context.fact('preflight');
   const outer = targets.find(({ volume }) => volume === target.within);
   const extract = () => extractTo(context, target, archive, onProgress);
-  const counts = outer === undefined ? await asOwnTree(context, target, extract) : await inside(outer, target, extract);
+  const counts = outer === undefined ? await asOwnTree(target, extract) : await inside(outer, target, extract);
   const fidelity = await checkFidelity(context.deps.archiver, target, archive.counts, counts, context.warn);
   return { volume: target.volume, counts, fidelity };
 }
@@ -105,10 +105,11 @@ async function extractTo(
   });
 }
 
-async function asOwnTree<T>(context: StepContext<RestoreFacts>, target: Target, extract: () => Promise<T>): Promise<T> {
+async function asOwnTree<T>(target: Target, extract: () => Promise<T>): Promise<T> {
   await removeTree(target.staging);
-  makeDirectoryDurably(target.privateDirectory, 0o700);
-  if (target.mountPoint) keepRoot(context, target);
+  const make = () => makeDirectoryDurably(target.privateDirectory, 0o700);
+  if (target.mountPoint) await keepingTime(target.live, make);
+  else make();
   return extract();
 }
 
@@ -123,7 +124,7 @@ async function inside<T>(outer: Target, target: Target, extract: () => Promise<T
     if (!stat.isDirectory()) throw notADirectory(outer, target, next);
     anchor = next;
   }
-  return keepingMetadata(anchor, async () => {
+  return keepingTime(anchor, async () => {
     makeDirectoriesDurably(dirname(target.staging));
     if (statOrNull(target.staging)?.isDirectory() === true) await removeTree(target.staging);
     else removeFileDurably(target.staging);
@@ -161,10 +162,17 @@ function rootsOf(targets: readonly Target[]): Record<string, RootMetadata> {
   return Object.fromEntries(mountPoints.map((target) => [target.volume, readRootMetadata(target.live)]));
 }
 
-/** A directory that is made or removed inside a mount point moves the time of its root; it is put back. */
-function keepRoot({ factOrNull }: Pick<StepContext<RestoreFacts>, 'factOrNull'>, target: Target): void {
-  const root = factOrNull('roots')?.[target.volume];
-  if (root !== undefined) writeRootMetadata(target.live, root);
+/**
+ * Making and removing a directory inside a mount point moves the time of its root. A crash may have come before it was put back: then
+ * nothing was staged yet, or nothing is left of it, and the time is the one of before; else whatever it is by now.
+ */
+async function removeFromMountPoint(
+  { live, privateDirectory, staging }: Target,
+  root: RootMetadata | undefined,
+): Promise<void> {
+  const isBetween = identify(staging) === null;
+  await keepingTime(live, () => removeTree(privateDirectory));
+  if (isBetween && root !== undefined) writeRootTime(live, root);
 }
 
 function progressOf(context: StepContext<RestoreFacts>, targets: readonly Target[]) {

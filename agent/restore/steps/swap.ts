@@ -14,7 +14,7 @@ import { allToTheEnd } from '../../deploy/container-error.ts';
 import { type Outsider, outsidersAmong } from '../../deploy/outsiders.ts';
 import { assertStopped } from '../../deploy/quiesce.ts';
 import { identify, makeDirectoriesDurably, removeEmptyDirectory } from '../../fs/durable.ts';
-import { keepingMetadata } from '../../fs/keeping-metadata.ts';
+import { keepingTime } from '../../fs/keeping-time.ts';
 import { crashPoint } from '../crash-point.ts';
 import {
   assertDecidable,
@@ -131,12 +131,12 @@ async function standIn({ factOrNull, note }: StepContext<RestoreFacts>, { live, 
   const [first] = missing;
   if (first === undefined) return;
   note('parents', [...(factOrNull('parents') ?? []), ...missing]);
-  await keepingMetadata(dirname(first), () => makeDirectoriesDurably(live));
+  await keepingTime(dirname(first), () => makeDirectoriesDurably(live));
 }
 
 async function removeStandIn({ live, within }: Target): Promise<void> {
   if (within === null) removeEmptyDirectory(live);
-  else if (identify(live) !== null) await keepingMetadata(dirname(live), () => removeEmptyDirectory(live));
+  else if (identify(live) !== null) await keepingTime(dirname(live), () => removeEmptyDirectory(live));
 }
 
 /** Which inodes change places. */
