@@ -2,17 +2,19 @@
  * The archive as the agent sees it: a few verbs, each in a child process of its own.
  *
  * Guarantees: the agent's event loop stays free; an aborted or crashed child leaves no destination and no archive; the child gets
- * neither the agent's environment nor its descriptors.
+ * neither the agent's environment nor its descriptors. Whatever a child says, and where none can be started, one request fails.
  */
-import { spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import type { z } from 'zod';
 import { RefloatError } from '../../db/errors.ts';
-import type { TreeDifference } from '../../db/results.ts';
+import { COPY_SUMMARY, DIFFERENCE, MEASURED, SUMMARY } from './answer-shapes.ts';
+import { ChildMessages } from './child-messages.ts';
 import { throughHolder } from './holder.ts';
-import { CHILD_COMMAND, type ChildMessage, type ChildRequest, REQUEST_FD } from './protocol.ts';
+import { CHILD_COMMAND, type ChildRequest, REQUEST_FD } from './protocol.ts';
 import { refusal } from './refusal.ts';
 import { removeTree } from './remove-tree.ts';
 import type {
@@ -20,9 +22,7 @@ import type {
   ArchiveSummary,
   CompareRequest,
   CopyOptions,
-  CopySummary,
   ExtractOptions,
-  Measured,
   PackOptions,
   VerifyOptions,
 } from './types.ts';
@@ -43,19 +43,18 @@ export function createArchiver({ wall = true }: ArchiverOptions = {}): Archiver 
     extract: async (options: ExtractOptions) => await extract(options, wall),
     verify: async (options: VerifyOptions) => {
       const { signal, onProgress, ...rest } = options;
-      return (await runChild(
-        { verb: 'verify', wall, ...rest, archive: resolve(options.archive) },
-        watch(signal, onProgress),
-      )) as ArchiveSummary;
+      const request = { verb: 'verify', wall, ...rest, archive: resolve(options.archive) } as const;
+      return await runChild(request, SUMMARY, watch(signal, onProgress));
     },
     copy: async ({ signal, onProgress, ...rest }: CopyOptions) =>
-      (await runChild({ verb: 'copy', ...rest }, watch(signal, onProgress))) as CopySummary,
+      await runChild({ verb: 'copy', ...rest }, COPY_SUMMARY, watch(signal, onProgress)),
     compare: async (request: CompareRequest, signal?: AbortSignal) =>
-      (await runChild(
+      await runChild(
         { verb: 'compare', wall, ...request, archive: resolve(request.archive) },
+        DIFFERENCE,
         watch(signal, undefined),
-      )) as TreeDifference,
-    measure: async (root: string) => (await runChild({ verb: 'measure', root: resolve(root) }, {})) as Measured,
+      ),
+    measure: async (root: string) => await runChild({ verb: 'measure', root: resolve(root) }, MEASURED, {}),
   };
 }
 
@@ -63,10 +62,8 @@ async function pack(options: PackOptions): Promise<ArchiveSummary> {
   const archive = resolve(options.archive);
   created(archive, () => closeSync(openSync(archive, 'wx', 0o600)));
   try {
-    return (await runChild(
-      { verb: 'pack', root: resolve(options.root), archive },
-      watch(options.signal, options.onProgress),
-    )) as ArchiveSummary;
+    const request = { verb: 'pack', root: resolve(options.root), archive } as const;
+    return await runChild(request, SUMMARY, watch(options.signal, options.onProgress));
   } catch (error) {
     rmSync(archive, { force: true });
     throw error;
@@ -78,10 +75,8 @@ async function extract(options: ExtractOptions, wall: boolean): Promise<ArchiveS
   const destination = resolve(options.destination);
   created(destination, () => throughHolder(destination, (at) => mkdirSync(at, { mode: 0o700 })));
   try {
-    return (await runChild(
-      { verb: 'extract', wall, ...rest, archive: resolve(options.archive), destination },
-      watch(signal, onProgress),
-    )) as ArchiveSummary;
+    const request = { verb: 'extract', wall, ...rest, archive: resolve(options.archive), destination } as const;
+    return await runChild(request, SUMMARY, watch(signal, onProgress));
   } catch (error) {
     removeTree(destination);
     throw error;
@@ -123,54 +118,77 @@ const HEAP_MIB = 160;
 /** A capture's own code is so small a part of its time that V8's last compiler, at work in every thread, costs more than it gains. */
 const compilers = ({ verb }: ChildRequest): readonly string[] => (verb === 'pack' ? ['--no-turbofan'] : []);
 
-async function runChild(
-  request: ChildRequest,
-  { signal, onProgress }: Watch,
-): Promise<ArchiveSummary | CopySummary | TreeDifference | Measured> {
+/** @param ok shape of the answer when all went well */
+async function runChild<T>(request: ChildRequest, ok: z.ZodType<T>, { signal, onProgress }: Watch): Promise<T> {
   signal?.throwIfAborted();
-  const child = spawn(
-    process.execPath,
-    [`--max-old-space-size=${HEAP_MIB}`, '--max-semi-space-size=8', ...compilers(request), ...PROGRAM, CHILD_COMMAND],
-    {
-      stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
-      cwd: DIRECTORY,
-      env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin', LANG: 'C.UTF-8', MALLOC_ARENA_MAX: '2' },
-    },
-  );
-  let answer: Exclude<ChildMessage, { progress: unknown }> | null = null;
-  let errors = '';
-  let held = '';
+  const { child, ended } = start(request);
+  // What could not be started has no streams where descriptors ran out; its end, which is under way, says so.
+  if (child.pid === undefined) throw new Error(await ended);
+  const kill = (): void => void child.kill('SIGKILL');
+  const messages = new ChildMessages(ok, onProgress);
+  let failure: unknown = null;
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-    const lines = (held + chunk).split('\n');
-    held = lines.pop() ?? '';
-    for (const line of lines) {
-      const message = JSON.parse(line) as ChildMessage;
-      if ('progress' in message) onProgress?.(...message.progress);
-      else answer = message;
+    if (failure !== null) return;
+    try {
+      messages.take(chunk);
+    } catch (thrown) {
+      failure = thrown;
+      kill();
     }
   });
+  let errors = '';
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
     errors = (errors + chunk).slice(-4000);
   });
-  const kill = (): void => void child.kill('SIGKILL');
   signal?.addEventListener('abort', kill, { once: true });
   // A child that ended early is seen by its end, not by what it did not read.
   const requests = child.stdio[REQUEST_FD] as Writable;
   for (const input of [child.stdin, requests]) input.on('error', () => undefined);
   child.stdin.end(EMBEDDED ?? '');
   requests.write(`${JSON.stringify(request)}\n`);
-  const end = await new Promise<string>((done, failed) => {
-    child.on('error', failed);
-    child.on('close', (code, by) => done(by ?? `exit code ${code}`));
-  }).finally(() => signal?.removeEventListener('abort', kill));
-  const result = answer as Exclude<ChildMessage, { progress: unknown }> | null;
-  if (result !== null && 'ok' in result) return result.ok;
-  if (result !== null) throw RefloatError.fromJSON(result.error);
+  const end = await ended.finally(() => signal?.removeEventListener('abort', kill));
+  if (failure !== null) throw failure;
+  const { answer } = messages;
+  if (answer !== null && 'ok' in answer) return answer.ok;
+  if (answer !== null) throw RefloatError.fromJSON(answer.error);
   if (signal?.aborted === true) throw aborted(signal);
   throw new RefloatError('INTERNAL', `the archive process ended without an answer (${end})`, {
     hint: 'Look at the kernel log for a lack of memory. Nothing was written.',
     disposition: 'fail',
     details: { stderr: errors.slice(-1000) },
+  });
+}
+
+/** A child, and how it ends; what could not be started ends with an error, a moment later. */
+function start(request: ChildRequest): {
+  readonly child: ChildProcessWithoutNullStreams;
+  readonly ended: Promise<string>;
+} {
+  const options = [`--max-old-space-size=${HEAP_MIB}`, '--max-semi-space-size=8', ...compilers(request)];
+  try {
+    const child = spawn(process.execPath, [...options, ...PROGRAM, CHILD_COMMAND], {
+      stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
+      cwd: DIRECTORY,
+      env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin', LANG: 'C.UTF-8', MALLOC_ARENA_MAX: '2' },
+    });
+    const ended = new Promise<string>((done, failed) => {
+      child.on('error', (cause) => failed(notStarted(cause)));
+      child.on('close', (code, by) => done(by ?? `exit code ${code}`));
+    });
+    return { child, ended };
+  } catch (cause) {
+    throw notStarted(cause);
+  }
+}
+
+function notStarted(cause: unknown): RefloatError {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+  const files =
+    'Too many files are open: raise the limit of the agent ("LimitNOFILE=" of its unit, "ulimit -n") or of the host (fs.file-max).';
+  return new RefloatError('INTERNAL', `the archive process could not be started (${code})`, {
+    hint: code === 'EMFILE' || code === 'ENFILE' ? files : 'Look at the host for a lack of processes or of memory.',
+    disposition: 'retry',
+    cause,
   });
 }
 

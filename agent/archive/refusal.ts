@@ -34,6 +34,8 @@ const HINTS: Readonly<Record<ArchiveCode, string>> = {
   FILE_SYSTEM_FAILED: 'Look at the file system and the kernel log of the host.',
 };
 
+export const ARCHIVE_CODES = Object.keys(HINTS) as readonly ArchiveCode[];
+
 const FAILURES: ReadonlySet<ArchiveCode> = new Set(['DISK_FULL', 'INODES_FULL', 'FILE_SYSTEM_FAILED']);
 
 /** File name bytes for people: printable ASCII and valid UTF-8 letters stay, the rest becomes `\xNN`; at most 300 characters. */

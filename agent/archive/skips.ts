@@ -3,6 +3,8 @@ import type { Skipped } from '../../db/results.ts';
 import { escapeName } from './refusal.ts';
 
 const MAX_NAMED = 990;
+/** Of a list: what is named, and a row for each of the few dozen reasons. */
+export const MAX_ROWS = MAX_NAMED + 100;
 
 export class Skips {
   readonly #named: Skipped[] = [];

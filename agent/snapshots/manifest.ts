@@ -8,6 +8,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { SCOPES } from '../../db/scopes.ts';
+import { COUNT, LONGEST_PATH, SHA256, SKIPPED, treeCounts } from '../archive/answer-shapes.ts';
 import type { Policy } from '../archive/types.ts';
 
 export const MANIFEST_FORMAT = 'refloat-snapshot';
@@ -17,8 +18,6 @@ export const MAX_MANIFEST_BYTES = 16 * 1024 * 1024;
 /** Names listed per volume of what was not captured; the rest is counted. */
 export const MAX_SKIPPED_LISTED = 1000;
 
-const COUNT = z.int().min(0);
-const SHA256 = z.string().regex(/^[0-9a-f]{64}$/);
 /** The same rule as the workload's volume names: one path component, not hidden. */
 const VOLUME_NAME = z.string().regex(/^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$/);
 
@@ -32,31 +31,12 @@ const VOLUME = z
     archive: z.string().max(80),
     sha256: SHA256,
     archiveBytes: COUNT,
-    counts: z.strictObject({
-      entries: COUNT,
-      files: COUNT,
-      directories: COUNT,
-      symlinks: COUNT,
-      hardLinks: COUNT,
-      sparseFiles: COUNT,
-      xattrs: COUNT,
-      contentBytes: COUNT,
-    }),
+    counts: z.strictObject(treeCounts(COUNT)),
     /** Only when a path is longer than 4,096 bytes or 256 components. */
-    longestPath: z.strictObject({ bytes: COUNT, components: COUNT }).optional(),
+    longestPath: LONGEST_PATH.optional(),
     /** How many entries were not captured; `skipped` names at most MAX_SKIPPED_LISTED of them. */
     skippedCount: COUNT,
-    skipped: z
-      .array(
-        z.strictObject({
-          volume: z.string().optional(),
-          path: z.string(),
-          reason: z.string().max(64),
-          detail: z.string().optional(),
-          count: COUNT.optional(),
-        }),
-      )
-      .max(MAX_SKIPPED_LISTED),
+    skipped: z.array(SKIPPED).max(MAX_SKIPPED_LISTED),
   })
   .refine((volume) => volume.archive === archiveName(volume.name), {
     path: ['archive'],

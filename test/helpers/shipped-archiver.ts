@@ -30,14 +30,26 @@ const sharedErrors: Plugin = {
 mkdirSync(join(ROOT, 'dist'), { recursive: true });
 const folder = mkdtempSync(join(ROOT, 'dist/archiver-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
-const outfile = join(folder, 'archiver.mjs');
-await build({
-  ...COMMON,
-  absWorkingDir: ROOT,
-  entryPoints: ['agent/archive/archiver.ts'],
-  outfile,
-  define: await embedArchiveChild(),
-  plugins: [sharedErrors],
-});
 
-export const { createArchiver } = (await import(pathToFileURL(outfile).href)) as typeof archiver;
+/** The archiver with another program in its child's place. */
+export async function archiverWithChild(program: string): Promise<ReturnType<typeof archiver.createArchiver>> {
+  const { createArchiver } = await bundled({ ARCHIVE_CHILD: JSON.stringify(program) });
+  return createArchiver();
+}
+
+let number = 0;
+
+async function bundled(define: Record<string, string>): Promise<typeof archiver> {
+  const outfile = join(folder, `archiver-${++number}.mjs`);
+  await build({
+    ...COMMON,
+    absWorkingDir: ROOT,
+    entryPoints: ['agent/archive/archiver.ts'],
+    outfile,
+    define,
+    plugins: [sharedErrors],
+  });
+  return (await import(pathToFileURL(outfile).href)) as typeof archiver;
+}
+
+export const { createArchiver } = await bundled(await embedArchiveChild());
