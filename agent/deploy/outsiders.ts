@@ -2,7 +2,7 @@
  * Finds containers that use a workload's data and are not the workload's.
  *
  * Guarantees: names every active container that mounts one of the directories, one above it or one below it, as a bind or as
- * a Docker volume; paths are compared after symbolic links are resolved.
+ * a Docker volume, once for each directory; paths are compared after symbolic links are resolved.
  * Does not guarantee: anything about processes outside containers, or paths mounted twice on the host.
  */
 import type { ActiveContainer, Engine } from '../docker/engine.ts';
@@ -15,8 +15,9 @@ export interface Outsider {
   readonly name: string;
   /** The live path that it touches. */
   readonly path: string;
-  /** What it mounts: that path, one above it or one below it. */
+  /** What it mounts: that path, one above it or one below it; what it can write to, if it mounts several. */
   readonly mounted: string;
+  /** It can write to none of what it mounts there. */
   readonly readOnly: boolean;
 }
 
@@ -36,25 +37,19 @@ export async function findOutsiders(
   return outsidersAmong(others, livePaths);
 }
 
-/** Which of some active containers use one of the directories. */
+/** Which of some active containers use which of the directories. */
 export function outsidersAmong(containers: readonly ActiveContainer[], livePaths: readonly string[]): Outsider[] {
   const lives = livePaths.map((path) => ({ path, real: realOrSelf(path) }));
-  const found: Outsider[] = [];
-  for (const container of containers) {
-    for (const mount of container.mounts) {
-      if (mount.source === '') continue;
-      const source = realOrSelf(mount.source);
-      const touched = lives.find(({ real }) => real === source || isInside(source, real) || isInside(real, source));
-      if (touched === undefined) continue;
-      found.push({
-        id: container.id,
-        name: container.name,
-        path: touched.path,
-        mounted: mount.source,
-        readOnly: !mount.readWrite,
-      });
-      break;
-    }
-  }
-  return found;
+  return containers.flatMap(({ id, name, mounts }) => {
+    const mounted = mounts
+      .filter(({ source }) => source !== '')
+      .map(({ source, readWrite }) => ({ source, readWrite, real: realOrSelf(source) }));
+    return lives.flatMap(({ path, real }) => {
+      const touching = mounted.filter(
+        (one) => one.real === real || isInside(one.real, real) || isInside(real, one.real),
+      );
+      const worst = touching.find(({ readWrite }) => readWrite) ?? touching[0];
+      return worst === undefined ? [] : [{ id, name, path, mounted: worst.source, readOnly: !worst.readWrite }];
+    });
+  });
 }

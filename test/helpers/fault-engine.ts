@@ -1,5 +1,5 @@
 /** The real engine, behind a wire that is cut: for good, as a crash of the agent leaves things behind, or for some calls. */
-import type { Engine } from '../../agent/docker/engine.ts';
+import type { Engine, MountInfo } from '../../agent/docker/engine.ts';
 import { RefloatError } from '../../db/errors.ts';
 
 const CHANGING: ReadonlySet<string> = new Set([
@@ -64,6 +64,22 @@ export function awayEngine(real: Engine, from: number, lost: number): Engine {
         left -= 1;
         throw new RefloatError('ENGINE_UNAVAILABLE', 'nobody answers', { hint: 'Wait.', disposition: 'retry' });
       };
+    },
+  });
+}
+
+/** Docker tells the mounts of a container in any order: in this one those come first of which `isFirst` says so. */
+export function mountsFirst(real: Engine, isFirst: (mount: MountInfo) => boolean): Engine {
+  return new Proxy(real, {
+    get(target, property) {
+      const member = Reflect.get(target, property, target) as (...args: unknown[]) => unknown;
+      if (property !== 'activeMounts') return member.bind(target);
+      const rank = (mount: MountInfo): number => (isFirst(mount) ? 0 : 1);
+      return async () =>
+        (await real.activeMounts()).map((container) => ({
+          ...container,
+          mounts: container.mounts.toSorted((a, b) => rank(a) - rank(b)),
+        }));
     },
   });
 }

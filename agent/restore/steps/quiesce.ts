@@ -3,18 +3,16 @@
  * Input: the workload. What ran, with which restart policy, is durable before the first container is touched.
  * Undo puts the policies back and starts what ran, once what was being stopped has ended.
  */
-import { findOutsiders } from '../../deploy/outsiders.ts';
 import {
   disableRestarts,
   recordContainers,
-  recordOther,
   resume,
   stopAll as stopContainers,
   quiesce as stopForCertain,
 } from '../../deploy/quiesce.ts';
-import type { QuiescedContainer } from '../../deploy/types.ts';
 import type { RestoreFacts } from '../facts.ts';
 import type { Step, StepContext } from '../saga.ts';
+import { recordSharers } from '../sharing.ts';
 
 export const quiesce: Step<RestoreFacts, 'quiesce'> = {
   name: 'quiesce',
@@ -23,10 +21,10 @@ export const quiesce: Step<RestoreFacts, 'quiesce'> = {
   async act(context) {
     const { deps, intent, fact, factOrNull, note } = context;
     // A second run must not record what the first one has stopped already.
-    if (factOrNull('others') === null) note('others', await recordOthers(context));
-    if (factOrNull('containers') === null) {
-      note('containers', await recordContainers(deps.engine, intent.workload.id, fact('preflight').adoptedIds));
-    }
+    const { targets, adoptedIds } = fact('preflight');
+    const { id } = intent.workload;
+    if (factOrNull('others') === null) note('others', await recordSharers(deps.engine, id, targets, adoptedIds));
+    if (factOrNull('containers') === null) note('containers', await recordContainers(deps.engine, id, adoptedIds));
     const all = [...fact('containers'), ...fact('others')];
     await disableRestarts(deps.engine, all);
     if (factOrNull('stopping') === null) note('stopping', deps.now().toISOString());
@@ -60,13 +58,4 @@ export function warnOfGone(names: readonly string[], warn: StepContext<RestoreFa
 export async function stopAll({ deps, intent, fact }: StepContext<RestoreFacts>): Promise<void> {
   const all = [...fact('containers'), ...fact('others')];
   await stopForCertain(deps.engine, all, intent.workload.config.stopTimeoutSeconds);
-}
-
-async function recordOthers({ deps, intent, fact }: StepContext<RestoreFacts>): Promise<QuiescedContainer[]> {
-  const { targets, adoptedIds } = fact('preflight');
-  const shared = targets.filter((target) => target.shared).map((target) => target.live);
-  if (shared.length === 0) return [];
-  const outsiders = await findOutsiders(deps.engine, intent.workload.id, shared, adoptedIds);
-  const found = await Promise.all(outsiders.map((outsider) => recordOther(deps.engine, outsider.id)));
-  return found.filter((other) => other !== null);
 }

@@ -11,7 +11,7 @@ import { newId } from '../../../db/ids.ts';
 import { INTENT_KINDS } from '../../../db/intent-state.ts';
 import { WORKLOAD_CONFIG, type WorkloadConfigInput } from '../../../db/workload.ts';
 import { testEngine } from '../../helpers/engine.ts';
-import { awayEngine, cutEngine } from '../../helpers/fault-engine.ts';
+import { awayEngine, cutEngine, mountsFirst } from '../../helpers/fault-engine.ts';
 import { buildImage } from '../../helpers/image.ts';
 import { locked, picture, type TestWorkload, testWorkload } from '../../helpers/workload.ts';
 
@@ -310,6 +310,33 @@ test('a stranger that runs on the workload’s data makes a deploy refuse, and i
       volumes: [{ name: 'data', scope: 'project', source: 'data', target: '/volumes/data', shared: true }],
     }),
   );
+});
+
+test('a stranger that reads one volume and writes to another is refused, whichever of its mounts comes first', async () => {
+  const workload = await testWorkload(real);
+  const other = join(workload.live, '../other');
+  await mkdir(other);
+  const two = edited(workload, {
+    volumes: [
+      { name: 'data', scope: 'project', source: 'data', target: '/volumes/data' },
+      { name: 'other', scope: 'project', source: 'other', target: '/volumes/other' },
+    ],
+  });
+  const name = `writer-${workload.workload.id.slice(-8)}`;
+  const stranger = await real.create({
+    name,
+    mounts: [
+      { type: 'bind', source: workload.live, target: '/read', readOnly: true },
+      { type: 'bind', source: other, target: '/write', readOnly: false },
+    ],
+  });
+  await engine.start(stranger);
+  for (const early of [workload.live, other])
+    await assert.rejects(
+      deploy(two, { engine: mountsFirst(engine, ({ source }) => source === early) }),
+      (error: RefloatError) =>
+        code('OUTSIDER')(error) && error.details?.['container'] === name && error.details['path'] === other,
+    );
 });
 
 test('volumes of every scope are mounted where they belong, read-only where they are to be', async () => {

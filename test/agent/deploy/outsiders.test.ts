@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdir, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterEach, test } from 'node:test';
-import { findOutsiders } from '../../../agent/deploy/outsiders.ts';
+import { findOutsiders, outsidersAmong } from '../../../agent/deploy/outsiders.ts';
 import { testEngine } from '../../helpers/engine.ts';
 import { startContainers, testWorkload } from '../../helpers/workload.ts';
 
@@ -74,4 +74,28 @@ test('a Docker volume is found by its directory on the host', async () => {
   );
   await real.removeAll();
   await real.removeVolume(name);
+});
+
+test('every directory that a container uses is named, whichever of its mounts comes first, and as writable if one is', () => {
+  const mount = (source: string, readWrite: boolean) =>
+    ({ type: 'bind', source, destination: '/x', readWrite }) as const;
+  const reads = mount('/nowhere/a', false);
+  const writes = mount('/nowhere/b/below', true);
+  const above = mount('/nowhere', false);
+  const paths = ['/nowhere/a', '/nowhere/b', '/nowhere/c'];
+  const found = (mounts: ReturnType<typeof mount>[]) =>
+    outsidersAmong([{ id: 'id', name: 'name', labels: {}, mounts }], paths).map(
+      ({ path, mounted, readOnly }) => `${path} by ${mounted} ${readOnly}`,
+    );
+  for (const mounts of [
+    [reads, writes],
+    [writes, reads],
+  ])
+    assert.deepEqual(found(mounts), ['/nowhere/a by /nowhere/a true', '/nowhere/b by /nowhere/b/below false']);
+  assert.deepEqual(found([above, writes]), [
+    '/nowhere/a by /nowhere true',
+    '/nowhere/b by /nowhere/b/below false',
+    '/nowhere/c by /nowhere true',
+  ]);
+  assert.deepEqual(found([mount('', true), mount('/nowhere/similar', true)]), []);
 });

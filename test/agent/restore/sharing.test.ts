@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { mkdir } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { test } from 'node:test';
-import { checkSharing } from '../../../agent/restore/sharing.ts';
+import { checkSharing, recordSharers } from '../../../agent/restore/sharing.ts';
 import { testEngine } from '../../helpers/engine.ts';
+import { mountsFirst } from '../../helpers/fault-engine.ts';
 import { restoreTarget } from '../../helpers/target.ts';
 import { startContainers, testWorkload } from '../../helpers/workload.ts';
 
@@ -33,4 +36,43 @@ test('who shares a volume is named; one that was started with --rm is refused be
     },
   });
   assert.deepEqual(await codes(true, removesItself), ['CONTAINER_FAILED']);
+});
+
+test('one that also mounts a volume that is not shared is refused for that one, and recorded by nobody', async () => {
+  const workload = await testWorkload(real);
+  const { id } = workload.workload;
+  const name = `both-${id.slice(-8)}`;
+  const [first, second] = [join(workload.live, '../first'), join(workload.live, '../second')];
+  await Promise.all([first, second].map((path) => mkdir(path)));
+  const mounts = [first, second].map(
+    (source) => ({ type: 'bind', source, target: `/${basename(source)}`, readOnly: true }) as const,
+  );
+  const container = await real.create({ name, mounts });
+  await engine.start(container);
+  const targets = (shared: readonly string[]) =>
+    [first, second].map((live) => restoreTarget(live, { volume: basename(live) }, { shared: shared.includes(live) }));
+  for (const early of [first, second]) {
+    const through = mountsFirst(engine, ({ source }) => source === early);
+    const { refusals, warnings } = await checkSharing(through, id, targets([first]), []);
+    assert.deepEqual(
+      [refusals.map(({ code, details }) => [code, details]), warnings],
+      [[['VOLUME_SHARED', { container: name, path: second }]], []],
+    );
+    assert.deepEqual(await recordSharers(through, id, targets([first]), []), []);
+    const none = await checkSharing(through, id, targets([]), []);
+    assert.deepEqual(
+      none.refusals.map(({ details }) => details?.['path']),
+      [first, second],
+    );
+    const both = await checkSharing(through, id, targets([first, second]), []);
+    assert.deepEqual(both, {
+      refusals: [],
+      warnings: [`the container "${name}" shares ${first} and ${second}, and is stopped and started too`],
+    });
+    const recorded = await recordSharers(through, id, targets([first, second]), []);
+    assert.deepEqual(
+      recorded.map((other) => other.id),
+      [container],
+    );
+  }
 });
