@@ -9,10 +9,10 @@
  * them. `planReturn` says what is to change places then.
  */
 import { readdirSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { RefloatError } from '../../db/errors.ts';
-import { identify, syncDirectory } from '../fs/durable.ts';
+import { type Identity, identify, sameIdentity, syncDirectory } from '../fs/durable.ts';
 import { readRootMetadata, writeRootMetadata } from '../fs/root-metadata.ts';
 import { exchangePairBack, exchangePairForward, type Pair, probePair } from './exchange-pair.ts';
 import type { Exchange, ExchangedName, Target } from './facts.ts';
@@ -139,7 +139,7 @@ function pairOf({ live, staging }: Exchange, { name, old, new: fresh }: Exchange
     return {
       live: Buffer.from(live),
       staging: Buffer.from(staging),
-      aside: Buffer.from(`${staging}.aside`),
+      aside: Buffer.from(asidePath(staging, old)),
       old,
       new: fresh,
       isEntry: false,
@@ -149,11 +149,21 @@ function pairOf({ live, staging }: Exchange, { name, old, new: fresh }: Exchange
   return {
     live: below(live, bytes),
     staging: below(staging, bytes),
+    // In a private directory inside the mount point, where the tree of no other volume lies.
     aside: Buffer.from(`${staging}.aside-${index}`),
     old,
     new: fresh,
     isEntry: true,
   };
+}
+
+/**
+ * Where the old directory lies between two renames. Volumes of one parent share their private directory, and no volume's name begins
+ * with a dot. Earlier versions put it to `<volume>.aside`, which may be a volume's: what one of them left there is known by its inode.
+ */
+function asidePath(staging: string, old: Identity | null): string {
+  const before = `${staging}.aside`;
+  return sameIdentity(identify(before), old) ? before : join(dirname(staging), `.aside-${basename(staging)}`);
 }
 
 function bytesOf(name: string): Buffer {

@@ -65,6 +65,9 @@ const COUNTS: TreeCounts = {
   contentBytes: 6,
 };
 const log = pino({ level: 'silent' });
+/** In one directory, and so with one private directory. */
+const VOLUMES = ['v', 'v.aside'] as const;
+const liveOf = (volume: string): string => `${SIM}/srv/${volume}`;
 
 class Killed extends Error {
   readonly code = 'EIO';
@@ -224,8 +227,12 @@ export class ModelHost {
     return !(this.#shape.unhealthy && version === 'new');
   }
 
+  #volumes(): readonly string[] {
+    return VOLUMES.slice(0, this.#shape.volumes);
+  }
+
   #live(): string[] {
-    return Array.from({ length: this.#shape.volumes }, (_, index) => `${SIM}/srv/v${index}`);
+    return this.#volumes().map(liveOf);
   }
 
   #node(path: string): SimNode | null {
@@ -249,11 +256,11 @@ export class ModelHost {
   }
 
   #makeIntent(): ClaimedIntent {
-    const volumes = this.#live().map((_, index) => ({
-      name: `v${index}`,
+    const volumes = this.#volumes().map((name) => ({
+      name,
       scope: 'project' as const,
-      source: `v${index}`,
-      target: `/volumes/v${index}`,
+      source: name,
+      target: `/volumes/${name}`,
     }));
     const config = WORKLOAD_CONFIG.parse({
       name: 'w',
@@ -279,10 +286,10 @@ export class ModelHost {
       restartCount: 0,
       restartPolicy: { name: active ? 'always' : 'no', maximumRetryCount: 0 },
       labels: { 'refloat.workload': WORKLOAD_ID },
-      mounts: this.#live().map((source, index) => ({
+      mounts: this.#volumes().map((name) => ({
         type: 'bind',
-        source,
-        destination: `/volumes/v${index}`,
+        source: liveOf(name),
+        destination: `/volumes/${name}`,
         readWrite: true,
       })),
       createdAt: '2026-01-01T00:00:00Z',
@@ -295,15 +302,11 @@ export class ModelHost {
 
   #preflight(): AnyStep<RestoreFacts> {
     const archive = { path: '/nowhere', sha256: '', archiveBytes: 1, counts: COUNTS, policy: 'faithful' } as const;
-    const targets = this.#live().map((live, index) => {
+    const targets = this.#volumes().map((volume, index) => {
       const mountPoint = index === 0 && this.#shape.mountPoint;
-      return restoreTarget(
-        live,
-        { volume: `v${index}`, mountPoint, privateName: `.refloat-${INTENT_ID}` },
-        { archive },
-      );
+      return restoreTarget(liveOf(volume), { volume, mountPoint, privateName: `.refloat-${INTENT_ID}` }, { archive });
     });
-    const hostPaths = Object.fromEntries(this.#live().map((live, index) => [`v${index}`, live]));
+    const hostPaths = Object.fromEntries(this.#volumes().map((name) => [name, liveOf(name)]));
     const fact = { targets, hostPaths, adoptedIds: [], imageId: IMAGE_ID, image: 'application:1', adoptedFrom: null };
     return { name: 'preflight', act: async () => fact };
   }

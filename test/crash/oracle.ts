@@ -7,7 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { Spool } from '../../agent/claim/spool.ts';
 import { heldTrees, readJournals } from '../../agent/restore/journal-dir.ts';
 import type { JournalState } from '../../agent/restore/journal-state.ts';
@@ -98,7 +98,7 @@ function stuckViolations(field: Field, journal: JournalState | null): string[] {
   if (field.isMountPoint) return [];
   const preflight = journal?.facts.get('preflight') as { targets: { live: string; staging: string }[] } | undefined;
   return (preflight?.targets ?? []).flatMap(({ live, staging }, index) => {
-    const places = [live, staging, `${staging}.aside`];
+    const places = [live, staging, join(dirname(staging), `.aside-${basename(staging)}`)];
     const found = places.some((place) => field.versionAt(index, place) === field.before);
     return found ? [] : [`stuck, and the old tree of volume ${index} is nowhere`];
   });

@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import {
   assertDecidable,
@@ -22,7 +22,7 @@ import {
   planReturn,
   probeExchange,
 } from '../../../agent/restore/exchange.ts';
-import type { Exchange, Target } from '../../../agent/restore/facts.ts';
+import type { Exchange } from '../../../agent/restore/facts.ts';
 import { restoreTarget } from '../../helpers/target.ts';
 import { compareTrees, snapshotTree } from '../../helpers/tree.ts';
 
@@ -30,10 +30,10 @@ const root = mkdtempSync(join(tmpdir(), 'refloat-exchange-'));
 after(() => rmSync(root, { recursive: true, force: true }));
 
 let count = 0;
-const target = (base: string, mountPoint: boolean): Target => restoreTarget(join(base, 'data'), { mountPoint });
+const newBase = (): string => join(root, String(++count));
 
-function prepared(): Exchange {
-  const wanted = target(join(root, String(++count)), false);
+function prepared({ volume = 'data', base = newBase() } = {}): Exchange {
+  const wanted = restoreTarget(join(base, volume), { volume });
   mkdirSync(wanted.live, { recursive: true });
   mkdirSync(wanted.staging, { recursive: true });
   writeFileSync(join(wanted.live, 'which'), 'old');
@@ -44,50 +44,73 @@ function prepared(): Exchange {
 }
 
 const which = (path: string) => readFileSync(join(path, 'which'), 'utf8');
-const aside = (exchange: Exchange) => `${exchange.staging}.aside`;
+const aside = ({ staging }: Exchange) => join(dirname(staging), `.aside-${basename(staging)}`);
+
+type Bring = (exchange: Exchange, parked: string) => void;
 
 /** How to bring the disk into each state that a crash can leave, as the exchange without RENAME_EXCHANGE passes them. */
-const STATES: Record<string, (exchange: Exchange) => void> = {
+const STATES: Record<string, Bring> = {
   before: () => undefined,
-  aside: (exchange) => renameSync(exchange.live, aside(exchange)),
-  'aside with a stray directory that the engine made': (exchange) => {
-    renameSync(exchange.live, aside(exchange));
-    mkdirSync(exchange.live);
+  aside: ({ live }, parked) => renameSync(live, parked),
+  'aside with a stray directory that the engine made': ({ live }, parked) => {
+    renameSync(live, parked);
+    mkdirSync(live);
   },
-  'moved-in': (exchange) => {
-    renameSync(exchange.live, aside(exchange));
-    renameSync(exchange.staging, exchange.live);
+  'moved-in': ({ live, staging }, parked) => {
+    renameSync(live, parked);
+    renameSync(staging, live);
   },
-  after: (exchange) => {
-    renameSync(exchange.live, aside(exchange));
-    renameSync(exchange.staging, exchange.live);
-    renameSync(aside(exchange), exchange.staging);
+  after: ({ live, staging }, parked) => {
+    renameSync(live, parked);
+    renameSync(staging, live);
+    renameSync(parked, staging);
   },
 };
 
-for (const [name, bring] of Object.entries(STATES)) {
-  test(`from "${name}" the exchange can be finished and taken back, any number of times`, () => {
-    const exchange = prepared();
-    bring(exchange);
-    assert.equal(probeExchange(exchange), ['before', 'after'].includes(name) ? name : 'between');
-    for (let round = 0; round < 2; round++) {
-      exchangeForward(exchange);
-      assert.equal(probeExchange(exchange), 'after');
-      assert.deepEqual([which(exchange.live), which(exchange.staging)], ['new', 'old']);
-      exchangeForward(exchange);
-      exchangeBack(exchange);
-      assert.equal(probeExchange(exchange), 'before');
-      assert.deepEqual([which(exchange.live), which(exchange.staging)], ['old', 'new']);
-      exchangeBack(exchange);
-    }
-    assert.ok(!existsSync(aside(exchange)));
-  });
+/** Where the old directory is put aside, now and by earlier versions. */
+const ASIDES: Record<string, (exchange: Exchange) => string> = {
+  '': aside,
+  ', as earlier versions left it,': ({ staging }) => `${staging}.aside`,
+};
 
-  test(`from "${name}" it can be taken back at once`, () => {
+for (const [name, bring] of Object.entries(STATES)) {
+  for (const [by, place] of Object.entries(ASIDES)) {
+    test(`from "${name}"${by} the exchange can be finished and taken back, any number of times`, () => {
+      const exchange = prepared();
+      bring(exchange, place(exchange));
+      assert.equal(probeExchange(exchange), ['before', 'after'].includes(name) ? name : 'between');
+      for (let round = 0; round < 2; round++) {
+        exchangeForward(exchange);
+        assert.equal(probeExchange(exchange), 'after');
+        assert.deepEqual([which(exchange.live), which(exchange.staging)], ['new', 'old']);
+        exchangeForward(exchange);
+        exchangeBack(exchange);
+        assert.equal(probeExchange(exchange), 'before');
+        assert.deepEqual([which(exchange.live), which(exchange.staging)], ['old', 'new']);
+        exchangeBack(exchange);
+      }
+      assert.deepEqual(readdirSync(dirname(exchange.staging)), ['data']);
+    });
+
+    test(`from "${name}"${by} it can be taken back at once`, () => {
+      const exchange = prepared();
+      bring(exchange, place(exchange));
+      exchangeBack(exchange);
+      assert.deepEqual([which(exchange.live), which(exchange.staging)], ['old', 'new']);
+    });
+  }
+
+  test(`from "${name}" it can be told beside a volume that has the name by which earlier versions put it aside`, () => {
     const exchange = prepared();
-    bring(exchange);
-    exchangeBack(exchange);
-    assert.deepEqual([which(exchange.live), which(exchange.staging)], ['old', 'new']);
+    const beside = prepared({ volume: 'data.aside', base: dirname(exchange.live) });
+    assert.equal(beside.staging, `${exchange.staging}.aside`);
+    bring(exchange, aside(exchange));
+    for (const move of [exchangeForward, exchangeBack]) {
+      assertDecidable([exchange, beside]);
+      for (const each of [exchange, beside]) move(each);
+    }
+    for (const each of [exchange, beside])
+      assert.deepEqual([which(each.live), which(each.staging)], ['old', 'new'], each.volume);
   });
 }
 
@@ -128,7 +151,7 @@ const visible = (path: string) =>
   new Map([...snapshotTree(path)].filter(([name]) => !/^(\.refloat-x|lost\+found)(\/|$)/.test(name)));
 
 function onMountPoint(work: (exchange: Exchange) => void): void {
-  const wanted = target(join(root, String(++count)), true);
+  const wanted = restoreTarget(join(newBase(), 'data'), { mountPoint: true });
   mkdirSync(wanted.live, { recursive: true });
   execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', wanted.live]);
   try {
