@@ -2,7 +2,8 @@
  * A capture on one screen. Each line is a step with a file of its own in steps/.
  *
  * Guarantees: containers that the capture froze run again after every failure, cancel and crash, as soon as the agent is
- * up; a snapshot becomes known only when it is complete, verified and durable; what was refused was not touched.
+ * up, also where the disk neither takes a record of that nor lets what was made be removed; a snapshot becomes known only when it is
+ * complete, verified and durable; what was refused was not touched.
  * The freeze does not grow with the bytes: the volumes are copied before it, by reflink where the file system can, and the
  * freeze takes what changed since. Without room for copies the archives are written inside it, and a warning says so.
  * With freeze `live` nothing stands still: files that change while they are read are named in the result.
@@ -35,7 +36,7 @@ export const CAPTURE: Saga<CaptureFacts> = {
     copy, //       the volumes, beside themselves                    undo: remove the copies
     beforeHook, // a command in the newest running container         undo: the other hook
     catchUp, //    what changed since
-    freeze, //     record, then stop or pause             FROZEN     undo: bring them back
+    freeze, //     record, then stop or pause             FROZEN     undo, the first of all: bring them back
     clone, //      what changed since                       |        undo: remove the snapshot, if it was made here
     resume, //     the same containers run again          RUNS AGAIN
     afterHook, //  a command in the same container

@@ -2,16 +2,17 @@
 import { RefloatError } from '../../db/errors.ts';
 import type { Outcome } from '../../db/results.ts';
 import { Journal } from './journal.ts';
-import { journalPath } from './journal-dir.ts';
+import { journalPath, readJournal } from './journal-dir.ts';
 import { reduceJournal } from './journal-state.ts';
 import { planRecovery } from './recovery-plan.ts';
 import type { RunTools } from './run-journaled.ts';
-import { contextOf, isSettled, rollForward, type SagaRun, stuck, unwind } from './run-saga.ts';
+import { contextOf, isSettled, letRun, rollForward, type SagaRun, stuck, unwind } from './run-saga.ts';
 import type { ProbeResult, Saga } from './saga.ts';
 
 /**
  * Brings an unfinished intent to its outcome. Idempotent: a crash in the middle leaves a journal that it can be called on again.
  * @param reason why it is unfinished, if this process knows; what is taken back then says so
+ * @param known what this process knows of the journal; default what can be read of it
  * @throws RefloatError `JOURNAL_DAMAGED`; `ENGINE_UNAVAILABLE` and the like are retried, then recorded as `stuck`
  */
 export async function recoverSaga<Facts>(
@@ -19,30 +20,40 @@ export async function recoverSaga<Facts>(
   tools: RunTools,
   intentId: string,
   reason?: RefloatError,
+  known = readJournal(tools.deps.config.stateDir, intentId).state,
 ): Promise<Outcome> {
-  const journal = Journal.open(journalPath(tools.deps.config.stateDir, intentId), intentId, tools.deps.now);
-  const run: SagaRun<Facts> = { saga, journal, ...tools };
+  let journal: Journal | null = null;
   try {
-    const decision = planRecovery(reduceJournal(journal.records), await probeBegun(run));
-    switch (decision.action) {
-      case 'nothing':
-        return reduceJournal(journal.records)?.outcome ?? nothingWasDone();
-      case 'roll-forward':
-        return await rollForward(run);
-      case 'unwind':
-        return await unwind(run, reason ?? interrupted());
-      case 'stuck':
-        return stuck(
-          run,
-          decision.step,
-          new RefloatError('STATE_UNDECIDABLE', decision.what, {
-            hint: `Nothing was deleted. Move (do not copy) the directories back and run "refloat-agent recover"; or put the data that you want in place and run "refloat-agent resolve ${intentId} --keep".`,
-            disposition: 'stuck',
-          }),
-        );
-    }
+    journal = Journal.open(journalPath(tools.deps.config.stateDir, intentId), intentId, tools.deps.now);
+    return await finish({ saga, journal, ...tools }, reason);
+  } catch (thrown) {
+    const state = journal === null ? known : reduceJournal(journal.records);
+    if (state !== null) await letRun({ saga, ...tools }, state);
+    throw thrown;
   } finally {
-    journal.close();
+    journal?.close();
+  }
+}
+
+async function finish<Facts>(run: SagaRun<Facts>, reason?: RefloatError): Promise<Outcome> {
+  const { journal } = run;
+  const decision = planRecovery(reduceJournal(journal.records), await probeBegun(run));
+  switch (decision.action) {
+    case 'nothing':
+      return reduceJournal(journal.records)?.outcome ?? nothingWasDone();
+    case 'roll-forward':
+      return await rollForward(run);
+    case 'unwind':
+      return await unwind(run, reason ?? interrupted());
+    case 'stuck':
+      return stuck(
+        run,
+        decision.step,
+        new RefloatError('STATE_UNDECIDABLE', decision.what, {
+          hint: `Nothing was deleted. Move (do not copy) the directories back and run "refloat-agent recover"; or put the data that you want in place and run "refloat-agent resolve ${journal.intentId} --keep".`,
+          disposition: 'stuck',
+        }),
+      );
   }
 }
 

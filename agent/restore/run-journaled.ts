@@ -7,6 +7,7 @@ import type { AgentDeps } from '../deps.ts';
 import type { ClaimedIntent } from '../intents/claimed-intent.ts';
 import { Journal } from './journal.ts';
 import { ensureJournalDirectory, journalPath, readJournal } from './journal-dir.ts';
+import { type JournalState, reduceJournal } from './journal-state.ts';
 import { recoverSaga } from './recover-saga.ts';
 import { rollForward } from './run-saga.ts';
 import type { Saga } from './saga.ts';
@@ -28,7 +29,7 @@ export async function runJournaled<Facts>(saga: Saga<Facts>, tools: RunTools, in
   const path = journalPath(deps.config.stateDir, intent.id);
   const known = readJournal(deps.config.stateDir, intent.id);
   if (known.damage !== null) throw known.damage;
-  if (known.state !== null) return known.state.outcome ?? recoverOrStuck(saga, tools, intent.id);
+  if (known.state !== null) return known.state.outcome ?? recoverOrStuck(saga, tools, intent.id, known.state);
   let journal: Journal | null = null;
   try {
     journal = Journal.create(path, intent, deps.now);
@@ -39,9 +40,10 @@ export async function runJournaled<Facts>(saga: Saga<Facts>, tools: RunTools, in
     deps.log.error({ intentId: intent.id, error: error.toJSON() }, 'the journal failed; recovering from the disk');
     journal?.close();
     const { state, damage } = readJournal(deps.config.stateDir, intent.id);
+    const known = journal === null ? state : reduceJournal(journal.records);
     // Without a first record nothing was done.
-    if (state === null && damage === null) throw error;
-    return await recoverOrStuck(saga, tools, intent.id, error);
+    if (known === null && damage === null) throw error;
+    return await recoverOrStuck(saga, tools, intent.id, known, error);
   } finally {
     journal?.close();
   }
@@ -50,15 +52,17 @@ export async function runJournaled<Facts>(saga: Saga<Facts>, tools: RunTools, in
 /**
  * An intent whose journal takes no more records is not over: any other outcome might be a lie, since a later recovery decides by
  * what is on the disk. So it is `stuck` until that says what became of it.
+ * @param known what this process knows of its journal
  */
 async function recoverOrStuck<Facts>(
   saga: Saga<Facts>,
   tools: RunTools,
   intentId: string,
+  known: JournalState | null,
   reason?: RefloatError,
 ): Promise<Outcome> {
   try {
-    return await recoverSaga(saga, tools, intentId, reason);
+    return await recoverSaga(saga, tools, intentId, reason, known);
   } catch (thrown) {
     const { deps } = tools;
     const error = toRefloatError(thrown);

@@ -3,7 +3,8 @@
  *
  * Guarantees: a step's act begins only after its `started` record is durable; before the commit point every failure, cancel
  * and crash ends in the undo of everything that was begun, in reverse; an undo that fails for good ends as `stuck`, and
- * nothing is deleted then.
+ * nothing is deleted then. A workload whose data nobody has begun to change runs again before anything else is taken back, also where
+ * the journal takes no record.
  */
 import { type ErrorJson, type RefloatError, toRefloatError } from '../../db/errors.ts';
 import type { IntentResult, Outcome } from '../../db/results.ts';
@@ -44,7 +45,8 @@ export async function rollForward<Facts>(run: SagaRun<Facts>): Promise<Outcome> 
 }
 
 /**
- * Takes back everything that was begun, newest first. Goes on where an earlier unwinding was interrupted.
+ * Takes back everything that was begun: what lets the workload run, then the rest, newest first. Goes on where an earlier unwinding was
+ * interrupted.
  * @param kept what stays all the same, for the result
  */
 export async function unwind<Facts>(
@@ -61,11 +63,11 @@ export async function unwind<Facts>(
   }
   const unwinding = state.unwinding ?? fail('the record "unwind" was just appended');
   const context = contextOf(run, NEVER);
-  for (const step of [...run.saga.steps].reverse()) {
+  for (const step of new Set([...resuming(run.saga, state), ...[...run.saga.steps].reverse()])) {
     if (!state.started.includes(step.name) || state.undone.has(step.name) || step.undo === undefined) continue;
     crashPoint(`undo-before:${step.name}`);
     try {
-      await withRetries(() => step.undo?.(context) ?? Promise.resolve(), NEVER, UNDO_TRIES);
+      await undo(step, context);
     } catch (thrown) {
       return stuck(run, step.name, toRefloatError(thrown));
     }
@@ -80,6 +82,41 @@ export async function unwind<Facts>(
     error: unwinding.error,
     result: { ...kept, steps: timings, warnings },
   });
+}
+
+/**
+ * Where nothing can be recorded any more: lets the workload run again, if nobody has begun to change its data. Takes back nothing else;
+ * a later recovery does all of it once more. Never throws.
+ * @param state what is known of the journal, whether or not all of it is on the disk
+ */
+export async function letRun<Facts>(run: Omit<SagaRun<Facts>, 'journal'>, state: JournalState): Promise<void> {
+  const { log } = run.deps;
+  const intentId = state.intent.id;
+  const unrecorded = { state: () => state, append: () => fail('nothing can be recorded') };
+  const context: StepContext<Facts> = {
+    ...contextWith(run, NEVER, unrecorded),
+    warn: (message) => log.warn({ intentId }, message),
+  };
+  for (const step of resuming(run.saga, state)) {
+    try {
+      await undo(step, context);
+      log.warn({ intentId, step: step.name }, 'the workload was let run again; that could not be recorded');
+    } catch (thrown) {
+      log.error({ intentId, error: toRefloatError(thrown).toJSON() }, 'the workload could not be let run again');
+    }
+  }
+}
+
+/** Begun steps whose undo lets the workload run on the data that it had. */
+function resuming<Facts>({ steps }: Saga<Facts>, { started, undone }: JournalState): AnyStep<Facts>[] {
+  if (steps.some((step) => step.beginsWithCommit === true && started.includes(step.name))) return [];
+  return steps.filter(
+    ({ name, undoResumes }) => undoResumes !== undefined && started.includes(name) && !undone.has(name),
+  );
+}
+
+async function undo<Facts>(step: AnyStep<Facts>, context: StepContext<Facts>): Promise<void> {
+  await withRetries(async () => step.undo?.(context), NEVER, UNDO_TRIES);
 }
 
 /** Records that a person must look. Deletes nothing; a later recovery tries again. */
@@ -157,27 +194,39 @@ function stateOf<Facts>(run: SagaRun<Facts>): JournalState {
 const NEVER = new AbortController().signal;
 
 export function contextOf<Facts>(run: SagaRun<Facts>, signal: AbortSignal): StepContext<Facts> {
+  return contextWith(run, signal, { state: () => stateOf(run), append: (...records) => append(run, ...records) });
+}
+
+interface Records {
+  readonly state: () => JournalState;
+  readonly append: (...records: readonly JournalRecord[]) => void;
+}
+
+function contextWith<Facts>(
+  run: Omit<SagaRun<Facts>, 'journal'>,
+  signal: AbortSignal,
+  { state, append }: Records,
+): StepContext<Facts> {
   const factOrNull = <Name extends keyof Facts & string>(name: Name): Facts[Name] | null =>
-    (stateOf(run).facts.get(name) as Facts[Name] | undefined) ?? null;
+    (state().facts.get(name) as Facts[Name] | undefined) ?? null;
   return {
     deps: run.deps,
-    intent: stateOf(run).intent,
+    intent: state().intent,
     lock: run.lock,
     control: run.control,
     signal,
     factOrNull,
     fact: (name) => factOrNull(name) ?? fail(`the step or note "${name}" has left nothing in the journal`),
-    note: (name, fact) => append(run, { type: 'note', name, fact }),
-    committed: () => stateOf(run).committed,
+    note: (name, fact) => append({ type: 'note', name, fact }),
+    committed: () => state().committed,
     commit: ({ notes = {}, begins } = {}) =>
       append(
-        run,
         ...Object.entries(notes).map(([name, fact]) => ({ type: 'note', name, fact }) as const),
         ...(begins === undefined ? [] : [{ type: 'started', step: begins } as const]),
         { type: 'commit' },
       ),
     warn: (message) => {
-      append(run, { type: 'warning', message });
+      append({ type: 'warning', message });
       run.control.emit('warning', { message });
     },
   };

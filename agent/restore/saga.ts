@@ -42,6 +42,11 @@ export interface Step<Facts, Name extends keyof Facts & string = keyof Facts & s
   readonly onFailure?: 'warn';
   /** Its undo moves or removes data, so that a person who keeps what is there leaves it out (resolve.ts). */
   readonly undoMoves?: 'data';
+  /**
+   * Its undo lets the workload run again. While no step that `beginsWithCommit` was begun, the data is as it was: then this undo comes
+   * first, and is done also where the journal takes no record.
+   */
+  readonly undoResumes?: 'workload';
   /** Before its `commit`, which makes its beginning durable as well, it changes nothing but what it noted first. */
   readonly beginsWithCommit?: true;
   /** What it did is durable only when that later step has ended; until then recovery runs it again, although it had ended. */
@@ -69,6 +74,7 @@ export interface AnyStep<Facts> {
   probe?(context: StepContext<Facts>): Promise<ProbeResult>;
   readonly onFailure?: 'warn';
   readonly undoMoves?: 'data';
+  readonly undoResumes?: 'workload';
   readonly beginsWithCommit?: true;
   readonly settledBy?: keyof Facts & string;
   readonly downtime?: 'begins' | 'within' | 'ends';

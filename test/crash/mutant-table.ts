@@ -245,7 +245,7 @@ export const MUTANTS: readonly Mutant[] = [
     'unwind: oldest first',
     'unwind',
     'agent/restore/run-saga.ts',
-    'for (const step of [...run.saga.steps].reverse()) {',
-    'for (const step of run.saga.steps) {',
+    'new Set([...resuming(run.saga, state), ...[...run.saga.steps].reverse()])',
+    'new Set([...resuming(run.saga, state), ...run.saga.steps])',
   ),
 ];

@@ -1,7 +1,7 @@
 /**
  * Freeze: the workload's containers stand still, by the mode that its configuration chose. Input: the workload. What ran,
  * and with which restart policy, is durable before the first container is touched. Undo brings everything back, unless
- * `resume` has done so already.
+ * `resume` has done so already; it comes before the other undos, since a capture changes no data that they would have to put right.
  */
 import { assertStopped, disableRestarts, recordContainers, stopAll } from '../../deploy/quiesce.ts';
 import type { Step } from '../../restore/saga.ts';
@@ -10,6 +10,7 @@ import { thaw } from '../thaw.ts';
 
 export const freeze: Step<CaptureFacts, 'freeze'> = {
   name: 'freeze',
+  undoResumes: 'workload',
 
   async act({ deps, intent, fact, factOrNull, note }) {
     const { capture, stopTimeoutSeconds } = intent.workload.config;

@@ -16,6 +16,7 @@ import { recordSharers } from '../sharing.ts';
 
 export const quiesce: Step<RestoreFacts, 'quiesce'> = {
   name: 'quiesce',
+  undoResumes: 'workload',
   downtime: 'begins',
 
   async act(context) {

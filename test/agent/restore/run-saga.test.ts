@@ -5,14 +5,15 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync, truncateSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { pino } from 'pino';
 import { WorkloadLocks } from '../../../agent/deploy/workload-lock.ts';
 import type { AgentDeps } from '../../../agent/deps.ts';
 import { Journal } from '../../../agent/restore/journal.ts';
 import { ensureJournalDirectory, journalPath } from '../../../agent/restore/journal-dir.ts';
 import { reduceJournal } from '../../../agent/restore/journal-state.ts';
 import { recoverSaga } from '../../../agent/restore/recover-saga.ts';
-import { rollForward, type SagaRun, unwind } from '../../../agent/restore/run-saga.ts';
-import type { Saga } from '../../../agent/restore/saga.ts';
+import { letRun, rollForward, type SagaRun, unwind } from '../../../agent/restore/run-saga.ts';
+import type { AnyStep, Saga } from '../../../agent/restore/saga.ts';
 import { RefloatError } from '../../../db/errors.ts';
 import { claimedIntent } from '../../helpers/intent.ts';
 import { SILENT_CONTROL } from '../../helpers/silent-control.ts';
@@ -65,7 +66,7 @@ async function withSaga(
   const intent = claimedIntent();
   count += 1;
   const path = join(directory, `${count}.jsonl`);
-  const deps = { now: () => new Date() } as AgentDeps;
+  const deps = { now: () => new Date(), log: pino({ level: 'silent' }) } as unknown as AgentDeps;
   await new WorkloadLocks().withWorkloadLock(intent.workload.id, async (lock) => {
     const journal = Journal.create(path, intent, deps.now);
     try {
@@ -146,6 +147,39 @@ test('an undo that fails in passing is tried again; one that fails for good is s
       const reason = new RefloatError('INTERRUPTED', 'i', { hint: 'h', disposition: 'fail' });
       const outcome = await unwind({ ...run, saga }, reason);
       assert.equal(outcome.state === 'stuck', state === 'stuck', `${times} failures: ${outcome.state}`);
+    });
+  }
+});
+
+test('what lets the workload run comes first, also without a record, until a step that commits was begun', async () => {
+  for (const [begun, order, unrecorded] of [
+    [['start', 'plan'], ['start', 'plan'], ['start']],
+    [['start', 'plan', 'exchange'], ['exchange', 'plan', 'start'], []],
+  ] as const) {
+    await withSaga(null, async (run) => {
+      const undone: string[] = [];
+      const step = (name: keyof Facts, more: Partial<AnyStep<Facts>> = {}): AnyStep<Facts> => ({
+        name,
+        act: async () => ({}),
+        undo: async () => void undone.push(name),
+        ...more,
+      });
+      const steps = [
+        step('start', { undoResumes: 'workload' }),
+        step('plan'),
+        step('exchange', { beginsWithCommit: true }),
+      ];
+      const saga: Saga<Facts> = { ...run.saga, steps };
+      run.journal.append(...begun.map((name) => ({ type: 'started', step: name }) as const));
+      const state = reduceJournal(run.journal.records);
+      assert.ok(state !== null);
+      const before = run.journal.records.length;
+      await letRun({ ...run, saga }, state);
+      assert.deepEqual(undone.splice(0), unrecorded);
+      assert.equal(run.journal.records.length, before);
+      const reason = new RefloatError('INTERRUPTED', 'i', { hint: 'h', disposition: 'fail' });
+      assert.equal((await unwind({ ...run, saga }, reason)).state, 'rolled_back');
+      assert.deepEqual(undone, order);
     });
   }
 });
