@@ -65,6 +65,12 @@ export async function runSweep(entry: SweepEntry, options: RunOptions): Promise<
   const tally = new Tally(entry.name, wanted, options.say, options.goOn?.summary);
   const many = options.onlyCase === undefined ? Math.min(options.slots, entry.slots ?? options.slots) : 1;
   const opened: SlotProcess[] = [];
+  const tidyUp = (): void => {
+    // One that could not be closed, or whose neighbour could not, would keep this process from ending.
+    for (const slot of opened) slot.kill();
+    rmSync(scratch, { recursive: true, force: true, maxRetries: 5 });
+  };
+  process.once('exit', tidyUp);
   try {
     const open = async (index: number): Promise<SlotProcess> => {
       const slot = await SlotProcess.open({
@@ -105,9 +111,8 @@ export async function runSweep(entry: SweepEntry, options: RunOptions): Promise<
       }),
     );
   } finally {
-    // One that could not be closed, or whose neighbour could not, would keep this process from ending.
-    for (const slot of opened) slot.kill();
-    rmSync(scratch, { recursive: true, force: true });
+    process.off('exit', tidyUp);
+    tidyUp();
   }
   return tally.summary(seconds());
 }

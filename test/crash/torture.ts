@@ -56,6 +56,8 @@ if (values.resume !== undefined && isPart) {
 }
 const file = values.resume === undefined ? null : openRunFile(values.resume);
 const seed = file?.content.seed ?? values.seed ?? newSeed();
+// What is scratch goes with this process.
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130));
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 say(`seed ${seed}`);
 const at = file?.content.at ?? new Date().toISOString();
