@@ -2,19 +2,20 @@
  * Brings what is spooled to Postgres: in order, each thing once, however often Postgres goes away meanwhile.
  *
  * Guarantees: an intent's events and snapshots arrive before its outcome; what Postgres refuses as such is set aside in
- * `spool/refused/` and never holds up what comes behind it; what another holder's epoch fences out is kept in `spool/lost/`.
+ * `spool/refused/` and never holds up what comes behind it; what another holder's epoch fences out is kept in `spool/lost/`. Where
+ * the disk takes neither it is tried again, as if Postgres were away.
  */
-import { appendFileSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, openSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
-import type { RefloatError } from '../../db/errors.ts';
+import { type RefloatError, toRefloatError } from '../../db/errors.ts';
 import type { Holder } from '../../db/queries/agent-statement.ts';
 import { appendEvents } from '../../db/queries/append-events.ts';
 import { finishIntent } from '../../db/queries/finish-intent.ts';
 import { isStillOurs } from '../../db/queries/is-still-ours.ts';
 import { markSnapshotDeleted } from '../../db/queries/mark-snapshot-deleted.ts';
 import { registerSnapshot, registerSnapshotVolumes } from '../../db/queries/register-snapshot.ts';
-import { makeDirectoriesDurably } from '../fs/durable.ts';
+import { makeDirectoriesDurably, writeAll } from '../fs/durable.ts';
 import { crashPoint } from '../restore/crash-point.ts';
 import { type AgentDatabase, asRefloatError } from './agent-database.ts';
 import { Backoff } from './backoff.ts';
@@ -107,15 +108,30 @@ export class Delivery {
       // What Postgres has heard must not be numbered anew after a power cut.
       await spool.flush();
       const answer = await this.#deliver(spool, items);
-      if (answer === 'away') {
+      if (answer === 'away' || (answer === 'lost' && !this.#onDisk(spool, () => spool.setAside()))) {
         await backoff.pause(signal);
         continue;
       }
       backoff.reset();
-      if (answer === 'lost') return this.#settle(spool, () => spool.setAside());
+      if (answer === 'lost') return this.#settle(spool);
       spool.delivered(last.number);
       // Behind a stuck outcome another one may wait: recovery came to an end before Postgres heard of the first.
-      if (last.item.type === 'finish' && spool.isDelivered) return this.#settle(spool, () => this.#afterFinish(spool));
+      if (last.item.type !== 'finish' || !spool.isDelivered) continue;
+      // What cannot be removed is delivered once more by the next start, which is harmless.
+      this.#onDisk(spool, () => this.#afterFinish(spool));
+      return this.#settle(spool);
+    }
+  }
+
+  /** False if the disk did not take it. */
+  #onDisk(spool: Spool, change: () => void): boolean {
+    try {
+      change();
+      return true;
+    } catch (thrown) {
+      const error = toRefloatError(thrown).toJSON();
+      this.#options.log.error({ intentId: spool.intentId, error }, 'the spool cannot be changed');
+      return false;
     }
   }
 
@@ -125,8 +141,7 @@ export class Delivery {
     else spool.remove();
   }
 
-  #settle(spool: Spool, end: () => void): void {
-    end();
+  #settle(spool: Spool): void {
     this.#spools.delete(spool.intentId);
     this.#options.onSettled?.(spool.intentId);
   }
@@ -165,11 +180,13 @@ export class Delivery {
       spool.delivered(first.number);
       return 'away';
     }
-    const directory = join(dirname(spool.path), 'refused');
-    makeDirectoriesDurably(directory, 0o700);
     const lines = items.map((item) => `${JSON.stringify({ ...item.item, refusedWith: error.toJSON() })}\n`);
-    appendFileSync(join(directory, `${spool.intentId}.jsonl`), lines.join(''), { mode: 0o600 });
-    return 'arrived';
+    const isAside = this.#onDisk(spool, () => {
+      const directory = join(dirname(spool.path), 'refused');
+      makeDirectoriesDurably(directory, 0o700);
+      appendWhole(join(directory, `${spool.intentId}.jsonl`), lines.join(''));
+    });
+    return isAside ? 'arrived' : 'away';
   }
 
   async #send(holder: Holder, items: readonly NumberedItem[]): Promise<boolean> {
@@ -208,4 +225,20 @@ function nextBatch(items: readonly NumberedItem[]): readonly NumberedItem[] {
   const firstOther = items.findIndex(({ item }) => item.type !== 'event');
   const events = firstOther === -1 ? items.length : firstOther;
   return items.slice(0, Math.max(1, Math.min(events, BATCH)));
+}
+
+/** All of it or nothing: what a full disk took of it is taken back. */
+function appendWhole(path: string, text: string): void {
+  const fd = openSync(path, 'a', 0o600);
+  try {
+    const { size } = fstatSync(fd);
+    try {
+      writeAll(fd, Buffer.from(text));
+    } catch (error) {
+      ftruncateSync(fd, size);
+      throw error;
+    }
+  } finally {
+    closeSync(fd);
+  }
 }
