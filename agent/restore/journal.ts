@@ -59,6 +59,8 @@ export class Journal {
   readonly intentId: string;
   readonly #records: Stamped[];
   readonly #now: () => Date;
+  /** When this process made its notes, by name, on the clock of `performance.now()`. */
+  readonly #noted = new Map<string, number>();
   #fd: number;
   #broken = false;
 
@@ -122,9 +124,22 @@ export class Journal {
     this.#write([record], false);
   }
 
+  /**
+   * Milliseconds since something was noted, never below 0: by a clock that nobody sets, unless another process made the note. Then
+   * there is only the time of day.
+   */
+  msSinceNote(name: string): number {
+    const noted = this.#noted.get(name);
+    if (noted !== undefined) return Math.round(performance.now() - noted);
+    const note = this.#records.findLast((record) => record.type === 'note' && record.name === name);
+    if (note === undefined) throw new Error(`the journal ${this.path} has no note "${name}"`);
+    return Math.max(0, this.#now().getTime() - Date.parse(note.at));
+  }
+
   #write(records: readonly JournalRecord[], sync: boolean): void {
     if (this.#broken) throw new Error(`the journal ${this.path} takes no more records after a failed write`);
     const at = this.#now().toISOString();
+    const began = performance.now();
     const stamped = records.map(
       (record, index): Stamped => ({ seq: this.#records.length + 1 + index, id: this.intentId, at, ...record }),
     );
@@ -134,6 +149,7 @@ export class Journal {
     if (sync) syncDescriptor(this.#fd, this.path);
     this.#broken = false;
     this.#records.push(...stamped);
+    for (const record of records) if (record.type === 'note') this.#noted.set(record.name, began);
     for (const record of records) crashPoint(`journal-after:${describe(record)}`);
   }
 

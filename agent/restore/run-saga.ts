@@ -92,7 +92,8 @@ export async function unwind<Facts>(
 export async function letRun<Facts>(run: Omit<SagaRun<Facts>, 'journal'>, state: JournalState): Promise<void> {
   const { log } = run.deps;
   const intentId = state.intent.id;
-  const unrecorded = { state: () => state, append: () => fail('nothing can be recorded') };
+  const nothing = () => fail('nothing can be recorded');
+  const unrecorded = { state: () => state, append: nothing, msSinceNote: nothing };
   const context: StepContext<Facts> = {
     ...contextWith(run, NEVER, unrecorded),
     warn: (message) => log.warn({ intentId }, message),
@@ -194,18 +195,23 @@ function stateOf<Facts>(run: SagaRun<Facts>): JournalState {
 const NEVER = new AbortController().signal;
 
 export function contextOf<Facts>(run: SagaRun<Facts>, signal: AbortSignal): StepContext<Facts> {
-  return contextWith(run, signal, { state: () => stateOf(run), append: (...records) => append(run, ...records) });
+  return contextWith(run, signal, {
+    state: () => stateOf(run),
+    append: (...records) => append(run, ...records),
+    msSinceNote: (name) => run.journal.msSinceNote(name),
+  });
 }
 
 interface Records {
   readonly state: () => JournalState;
   readonly append: (...records: readonly JournalRecord[]) => void;
+  readonly msSinceNote: (name: string) => number;
 }
 
 function contextWith<Facts>(
   run: Omit<SagaRun<Facts>, 'journal'>,
   signal: AbortSignal,
-  { state, append }: Records,
+  { state, append, msSinceNote }: Records,
 ): StepContext<Facts> {
   const factOrNull = <Name extends keyof Facts & string>(name: Name): Facts[Name] | null =>
     (state().facts.get(name) as Facts[Name] | undefined) ?? null;
@@ -218,6 +224,7 @@ function contextWith<Facts>(
     factOrNull,
     fact: (name) => factOrNull(name) ?? fail(`the step or note "${name}" has left nothing in the journal`),
     note: (name, fact) => append({ type: 'note', name, fact }),
+    msSinceNote,
     committed: () => state().committed,
     commit: ({ notes = {}, begins } = {}) =>
       append(

@@ -22,6 +22,8 @@ export interface StepContext<Facts> {
   factOrNull<Name extends keyof Facts & string>(name: Name): Facts[Name] | null;
   /** Makes something durable before the step goes on. */
   note<Name extends keyof Facts & string>(name: Name, fact: Facts[Name]): void;
+  /** Never below 0, and not moved by a clock that is set, unless the process that noted it was another one. */
+  msSinceNote<Name extends keyof Facts & string>(name: Name): number;
   committed(): boolean;
   /**
    * Passes the commit point: from here on a crash rolls forward. Only one step of a table calls it. What is given with it is

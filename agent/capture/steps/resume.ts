@@ -8,8 +8,8 @@ export const resume: Step<CaptureFacts, 'resume'> = {
 
   async act(context) {
     await thaw(context);
-    const { deps, intent, fact } = context;
+    const { intent, fact, msSinceNote } = context;
     const frozen = intent.workload.config.capture.freeze !== 'live' && fact('freeze').frozen.length > 0;
-    return { downtimeMs: frozen ? deps.now().getTime() - Date.parse(fact('freezing')) : 0 };
+    return { downtimeMs: frozen ? msSinceNote('freezing') : 0 };
   },
 };

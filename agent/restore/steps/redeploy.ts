@@ -25,7 +25,7 @@ export const redeploy: Step<RestoreFacts, 'redeploy'> = {
       resume(deps.engine, fact('others'), intent.workload.config),
     ]);
     warnOfGone(gone, warn);
-    return { ...started, downtimeMs: deps.now().getTime() - Date.parse(fact('stopping')) };
+    return { ...started, downtimeMs: context.msSinceNote('stopping') };
   },
 
   async undo(context) {

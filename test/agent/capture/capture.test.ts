@@ -29,6 +29,7 @@ describe('capture', () => {
       const row = await host.ended(await host.addIntent('capture', made.id));
       assert.equal(row.state, 'succeeded', JSON.stringify(row.error));
       assert.deepEqual(row.error, null);
+      assert.equal((row.result?.downtimeMs ?? -1) > 0, freeze !== 'live');
       const after = await docker.engine.inspect(id);
       assert.equal(after?.state, 'running');
       assert.deepEqual(after.restartPolicy, before?.restartPolicy);

@@ -170,18 +170,19 @@ test('a container of somebody else that is gone when it is to be started again i
     exchanges: [],
     containers: input.before,
     others,
-    stopping: new Date().toISOString(),
     preflight: { hostPaths: Object.fromEntries(input.hostPaths), image: real.image, imageId: input.imageId },
   };
   await locked(input.workload.id, async (lock) => {
     const context = {
-      deps: { engine, now: () => new Date() },
+      deps: { engine },
       intent: { id: input.intentId, workload: input.workload },
       lock,
       fact: (name: keyof typeof facts) => facts[name],
+      msSinceNote: (name: string) => (name === 'stopping' ? 7 : Number.NaN),
       warn: (message: string) => warnings.push(message),
     };
-    await redeployStep.act(context as unknown as StepContext<RestoreFacts>);
+    const { downtimeMs } = await redeployStep.act(context as unknown as StepContext<RestoreFacts>);
+    assert.equal(downtimeMs, 7);
   });
   assert.deepEqual(warnings, [`the container "${others[0]?.name}" was removed by somebody while it was stopped`]);
 });

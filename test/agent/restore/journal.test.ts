@@ -35,6 +35,8 @@ const RECORDS: JournalRecord[] = [
   { type: 'done', step: 'swap', ms: 1, fact: { exchanged: ['data'] } },
 ];
 
+const HOUR_MS = 3_600_000;
+
 let count = 0;
 function written(): { path: string; id: string; bytes: Buffer } {
   const intent = claimedIntent();
@@ -160,6 +162,31 @@ test('a journal of a newer version is not understood', () => {
     .replace('"version":1,"intent"', '"version":2,"intent"');
   writeFileSync(path, `{"crc":"${crc32c(Buffer.from(body))}",${body.slice(1)}\n`);
   assert.ok(refusesToRead(readFileSync(path), intent.id));
+});
+
+test('time since a note does not follow a clock that is set; only what another process noted is told by the time of day', () => {
+  const intent = claimedIntent();
+  const path = join(directory, 'clock.jsonl');
+  let clock = Date.UTC(2026, 0, 1);
+  const setting = () => new Date(clock);
+  const journal = Journal.create(path, intent, setting);
+  journal.append({ type: 'note', name: 'stopping', fact: 'x' });
+  for (const step of [-HOUR_MS, 3 * HOUR_MS]) {
+    clock += step;
+    const ms = journal.msSinceNote('stopping');
+    assert.ok(ms >= 0 && ms < 60_000, `${ms} ms`);
+  }
+  assert.throws(() => journal.msSinceNote('freezing'));
+  journal.close();
+  const next = Journal.open(path, intent.id, setting);
+  assert.equal(next.msSinceNote('stopping'), 2 * HOUR_MS);
+  clock -= 3 * HOUR_MS;
+  assert.equal(next.msSinceNote('stopping'), 0);
+  assert.throws(() => next.msSinceNote('freezing'));
+  next.append({ type: 'note', name: 'stopping', fact: 'y' });
+  clock += HOUR_MS;
+  assert.ok(next.msSinceNote('stopping') < 60_000);
+  next.close();
 });
 
 test('a journal that could not be written takes no more records', () => {

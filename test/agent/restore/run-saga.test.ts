@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { pino } from 'pino';
+import type { CaptureFacts } from '../../../agent/capture/facts.ts';
+import { resume } from '../../../agent/capture/steps/resume.ts';
 import { WorkloadLocks } from '../../../agent/deploy/workload-lock.ts';
 import type { AgentDeps } from '../../../agent/deps.ts';
 import { Journal } from '../../../agent/restore/journal.ts';
@@ -28,6 +30,25 @@ const directory = mkdtempSync(join(tmpdir(), 'refloat-saga-'));
 after(() => rmSync(directory, { recursive: true, force: true }));
 
 let count = 0;
+async function underJournal<T>(
+  saga: Saga<T>,
+  work: (run: SagaRun<T>) => Promise<void>,
+  now = () => new Date(),
+): Promise<void> {
+  const intent = claimedIntent();
+  count += 1;
+  const path = join(directory, `${count}.jsonl`);
+  const deps = { now, log: pino({ level: 'silent' }) } as unknown as AgentDeps;
+  await new WorkloadLocks().withWorkloadLock(intent.workload.id, async (lock) => {
+    const journal = Journal.create(path, intent, deps.now);
+    try {
+      await work({ saga, journal, deps, lock, control: SILENT_CONTROL });
+    } finally {
+      journal.close();
+    }
+  });
+}
+
 /** Runs `work` with a saga under a journal of its own; `acts` and `undos` are told by name. */
 async function withSaga(
   failing: string | null,
@@ -63,18 +84,7 @@ async function withSaga(
     ],
     result: () => ({}),
   };
-  const intent = claimedIntent();
-  count += 1;
-  const path = join(directory, `${count}.jsonl`);
-  const deps = { now: () => new Date(), log: pino({ level: 'silent' }) } as unknown as AgentDeps;
-  await new WorkloadLocks().withWorkloadLock(intent.workload.id, async (lock) => {
-    const journal = Journal.create(path, intent, deps.now);
-    try {
-      await work({ saga, journal, deps, lock, control: SILENT_CONTROL }, did);
-    } finally {
-      journal.close();
-    }
-  });
+  await underJournal(saga, async (run) => work(run, did));
 }
 
 /** Bytes of the first records of a journal. */
@@ -181,6 +191,38 @@ test('what lets the workload run comes first, also without a record, until a ste
       assert.equal((await unwind({ ...run, saga }, reason)).state, 'rolled_back');
       assert.deepEqual(undone, order);
     });
+  }
+});
+
+test('a clock that is set while the containers stand still does not change the downtime that is told', async () => {
+  for (const hours of [-1, 1]) {
+    let offMs = 0;
+    const saga: Saga<CaptureFacts> = {
+      steps: [
+        {
+          name: 'freeze',
+          async act({ deps, note }) {
+            note('containers', []);
+            note('freezing', deps.now().toISOString());
+            offMs = hours * 3_600_000;
+            return { mode: 'stop', frozen: ['one'] };
+          },
+        },
+        resume,
+      ],
+      result: ({ fact }) => ({ downtimeMs: fact('resume').downtimeMs }),
+    };
+    const clock = () => new Date(Date.now() + offMs);
+    await underJournal(
+      saga,
+      async (run) => {
+        const { state, result } = await rollForward(run);
+        assert.equal(state, 'succeeded');
+        const { downtimeMs = Number.NaN } = result ?? {};
+        assert.ok(downtimeMs >= 0 && downtimeMs < 60_000, `${downtimeMs} ms`);
+      },
+      clock,
+    );
   }
 });
 
