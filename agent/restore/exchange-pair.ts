@@ -46,6 +46,11 @@ export function probePair(pair: Pair): PairState {
   return 'undecidable';
 }
 
+/** The same behind `after`, by the old side alone: what is live may be changing under whoever looks. */
+export function probeOldSide({ staging, aside, old }: Pair): PairState {
+  return identify(aside) === null && is(identify(staging), old) ? 'after' : 'undecidable';
+}
+
 /** Brings the new one live; false if that cannot be decided, and then nothing was done. */
 export function exchangePairForward(pair: Pair): boolean {
   for (let state = probePair(pair); state !== 'after'; state = probePair(pair)) {

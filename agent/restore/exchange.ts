@@ -60,6 +60,13 @@ export function planReturn({ volume, live, staging, names, roots }: Exchange): E
   };
 }
 
+/** What `probeOldSide` is asked of while an application may run on the new entries: everything that lies in staging, or should. */
+export function oldSideOf(exchange: Exchange): Exchange {
+  const known = new Set(exchange.names.map(({ name }) => name));
+  const strays = entriesOf(exchange.staging).filter((name) => !known.has(name));
+  return { ...exchange, names: [...exchange.names, ...strays.map((name) => ({ name, old: null, new: null }))] };
+}
+
 /** Names at the top of a directory that change places, in base64; none if it is gone. */
 function entriesOf(directory: string): string[] {
   if (identify(directory) === null) return [];
@@ -75,8 +82,8 @@ export function movesAsOne({ names }: Exchange): boolean {
 export type ExchangeState = 'before' | 'between' | 'after' | 'undecidable';
 
 /** Looks at the disk; changes nothing. */
-export function probeExchange(exchange: Exchange): ExchangeState {
-  const states = new Set(exchange.names.map((name, index) => probePair(pairOf(exchange, name, index))));
+export function probeExchange(exchange: Exchange, probe = probePair): ExchangeState {
+  const states = new Set(exchange.names.map((name, index) => probe(pairOf(exchange, name, index))));
   if (states.has('undecidable')) return 'undecidable';
   if (states.size === 1 && states.has('before')) return 'before';
   return states.size === 1 && states.has('after') ? 'after' : 'between';
@@ -175,10 +182,10 @@ function below(directory: string, name: Buffer): Buffer {
 }
 
 /** What a person is told when the disk holds neither what was nor what was to be. */
-export function undecidable(exchange: Exchange): RefloatError {
+export function undecidable(exchange: Exchange, probe = probePair): RefloatError {
   const lost = exchange.names
     .map((name, index) => ({ name, pair: pairOf(exchange, name, index) }))
-    .find(({ pair }) => probePair(pair) === 'undecidable');
+    .find(({ pair }) => probe(pair) === 'undecidable');
   const found = [lost?.pair.live, lost?.pair.staging, lost?.pair.aside]
     .filter((path) => path !== undefined)
     .map((path) => `${JSON.stringify(path.toString())}: ${identify(path)?.ino ?? 'nothing'}`)

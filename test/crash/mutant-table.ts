@@ -113,7 +113,7 @@ export const MUTANTS: readonly Mutant[] = [
     'swap: the way back is not planned from the disk',
     'mount-unwind',
     `${STEPS}/swap.ts`,
-    'arrived.includes(exchange.volume) ? planReturn(exchange) : exchange',
+    'arrived.includes(exchange.volume) ? ofArrived(exchange) : exchange',
     'arrived.includes(exchange.volume) ? exchange : exchange',
   ),
   cut(

@@ -1,7 +1,7 @@
 /**
  * What a container does beside the agent's own calls: it takes its time to end when it is told to, while the agent dies or does not
- * wait for it; and somebody else starts it, or another one, while the workload is down. The daemon is a simulated one, so that both
- * happen in the moment that is meant.
+ * wait for it; somebody else starts it, or another one, while the workload is down; and it goes on working on its files while recovery
+ * looks at them. The daemon is a simulated one, so that all of it happens in the moment that is meant.
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -22,12 +22,13 @@ import { runRestore } from '../../agent/restore/restore.ts';
 import { newId } from '../../db/ids.ts';
 import type { Outcome } from '../../db/results.ts';
 import { SILENT_CONTROL } from '../helpers/silent-control.ts';
+import { goOnAsApplication } from './application.ts';
 import { bundle } from './bundle.ts';
 import { Field, type Perform } from './field.ts';
 import { judge } from './oracle.ts';
 import { runDriver } from './run-driver.ts';
 import type { Scenario } from './scenarios.ts';
-import type { Told } from './work.ts';
+import { recoverAll, type Told } from './work.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'rf-meanwhile-'));
 const fields = new Map<Scenario, Field>();
@@ -132,8 +133,8 @@ type Instead = {
   ) => ReturnType<Engine[Call]>;
 };
 
-/** An intent in this process, with an engine of which some calls are watched. */
-async function run(field: Field, kind: 'restore' | 'capture', instead: Instead): Promise<Outcome> {
+/** An agent in this process, with an engine of which some calls are watched. */
+function agentOf(field: Field, instead: Instead): AgentDeps {
   const composed = compose(parseConfig(field.environment, {}));
   const engine = new Proxy(composed.engine, {
     get(target, property) {
@@ -143,7 +144,11 @@ async function run(field: Field, kind: 'restore' | 'capture', instead: Instead):
       return typeof member === 'function' ? member.bind(target) : member;
     },
   });
-  const deps: AgentDeps = { ...composed, engine };
+  return { ...composed, engine };
+}
+
+async function run(field: Field, kind: 'restore' | 'capture', instead: Instead): Promise<Outcome> {
+  const deps = agentOf(field, instead);
   const { workload, ...rest } = intentOf(field);
   const config = { ...workload.config, capture: { ...workload.config.capture, freeze: 'stop' as const } };
   const intent = { ...rest, id: kind === 'restore' ? rest.id : newId(), kind, workload: { ...workload, config } };
@@ -255,3 +260,22 @@ test('who starts on the paths between a crash behind the commit point and the re
   assert.match((outcome?.result?.warnings ?? []).join('\n'), /container "monitor" was started on .*data-0/);
   assert.equal(field.version(), field.wanted);
 });
+
+for (const [scenario, point, state, ended] of [
+  ['mount-writes', 'journal-before:done:redeploy#1', 'succeeded', 'new'],
+  ['mount-unwind', 'undo-before:redeploy#1', 'rolled_back', 'old'],
+] as const) {
+  test(`killed at ${point}, while the application goes on with what lies at the top of its mount point`, async () => {
+    const field = await fieldOf(scenario);
+    const killed = await runDriver(field, ['run', field.intentFile], { environment: { REFLOAT_CRASH_AT: point } });
+    assert.equal(killed.signal, 'SIGKILL');
+    const end = await goOnAsApplication(field.live[0] ?? '');
+    try {
+      const told = await recoverAll(agentOf(field, { stop: (real, ...args) => end().then(() => real.stop(...args)) }));
+      assert.equal(told.intents[0]?.outcome.state, state, JSON.stringify(told));
+      assert.deepEqual(judge(field, { told }), { violations: [], ended });
+    } finally {
+      await end();
+    }
+  });
+}

@@ -6,7 +6,8 @@
  * itself is made durable by redeploy, right before the containers start.
  *
  * Where entries change places instead of directories (mount points), the application changes them as soon as it runs. So that they
- * have arrived is durable before that; from then on nobody looks for the new ones, and the way back is planned from the disk.
+ * have arrived is durable before that; from then on nobody looks for the new ones, and the way back is planned from the disk, once it
+ * has ended.
  */
 import { dirname } from 'node:path';
 import { RefloatError } from '../../../db/errors.ts';
@@ -21,12 +22,14 @@ import {
   exchangeBack,
   exchangeForward,
   movesAsOne,
+  oldSideOf,
   planExchange,
   planReturn,
   probeExchange,
   syncExchanges,
   undecidable,
 } from '../exchange.ts';
+import { probeOldSide, probePair } from '../exchange-pair.ts';
 import type { Exchange, RestoreFacts, Target } from '../facts.ts';
 import type { Step, StepContext } from '../saga.ts';
 import { sharedWith } from '../sharing.ts';
@@ -84,10 +87,11 @@ export const swap: Step<RestoreFacts, 'swap'> = {
   },
 
   async probe(context) {
-    const exchanges = wayBack(context);
-    const lost = exchanges.find((exchange) => probeExchange(exchange) === 'undecidable');
-    if (lost !== undefined) return { found: 'undecidable', what: undecidable(lost).message };
-    const states = new Set(exchanges.map(probeExchange));
+    const exchanges = wayBack(context, oldSideOf);
+    const probe = ({ volume }: Exchange) => (mayBeRunOn(context).includes(volume) ? probeOldSide : probePair);
+    const lost = exchanges.find((exchange) => probeExchange(exchange, probe(exchange)) === 'undecidable');
+    if (lost !== undefined) return { found: 'undecidable', what: undecidable(lost, probe(lost)).message };
+    const states = new Set(exchanges.map((exchange) => probeExchange(exchange, probe(exchange))));
     if (states.size === 1 && states.has('after')) return { found: 'done' };
     return { found: states.size === 0 || (states.size === 1 && states.has('before')) ? 'not-done' : 'partly' };
   },
@@ -97,6 +101,11 @@ export const swap: Step<RestoreFacts, 'swap'> = {
 function notArrived({ fact, factOrNull }: StepContext<RestoreFacts>): readonly Exchange[] {
   const arrived = factOrNull('arrived') ?? [];
   return fact('exchanges').filter(({ volume }) => !arrived.includes(volume));
+}
+
+/** Volumes whose entries an application may be changing. The way back is noted, and so decided by, only once it has ended. */
+function mayBeRunOn({ factOrNull }: StepContext<RestoreFacts>): readonly string[] {
+  return factOrNull('returning') === null ? (factOrNull('arrived') ?? []) : [];
 }
 
 /** Before a container may start; durable itself only behind what it says. */
@@ -110,13 +119,16 @@ function noteArrival({ fact, factOrNull, note }: StepContext<RestoreFacts>): voi
   );
 }
 
-/** By which inodes the exchanges can be told and taken back, whether or not an application ran meanwhile. */
-function wayBack({ factOrNull }: StepContext<RestoreFacts>): readonly Exchange[] {
+/**
+ * By which inodes the exchanges can be told and taken back, whether or not an application ran meanwhile.
+ * @param ofArrived where it may have; to look while it may be running, `oldSideOf`
+ */
+function wayBack({ factOrNull }: StepContext<RestoreFacts>, ofArrived = planReturn): readonly Exchange[] {
   const returning = factOrNull('returning');
   if (returning !== null) return returning;
   const arrived = factOrNull('arrived') ?? [];
   return (factOrNull('exchanges') ?? []).map((exchange) =>
-    arrived.includes(exchange.volume) ? planReturn(exchange) : exchange,
+    arrived.includes(exchange.volume) ? ofArrived(exchange) : exchange,
   );
 }
 

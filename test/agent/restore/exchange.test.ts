@@ -18,10 +18,12 @@ import {
   assertDecidable,
   exchangeBack,
   exchangeForward,
+  oldSideOf,
   planExchange,
   planReturn,
   probeExchange,
 } from '../../../agent/restore/exchange.ts';
+import { probeOldSide } from '../../../agent/restore/exchange-pair.ts';
 import type { Exchange } from '../../../agent/restore/facts.ts';
 import { restoreTarget } from '../../helpers/target.ts';
 import { compareTrees, snapshotTree } from '../../helpers/tree.ts';
@@ -201,6 +203,7 @@ test('what an application left in a mount point goes aside as it is, and the old
     const left = visible(live);
     const back = planReturn(exchange);
     assert.equal(probeExchange(back), 'after');
+    assert.equal(probeExchange(oldSideOf(exchange), probeOldSide), 'after');
     // As the journal has it.
     const plan = JSON.parse(JSON.stringify(back)) as Exchange;
     const isBack = (from: string) => {
@@ -247,6 +250,7 @@ test('where the old tree is not exactly what was put aside, no way back is plann
       const before = snapshotTree(exchange.live);
       const plan = planReturn(exchange);
       assert.equal(probeExchange(plan), 'undecidable', name);
+      assert.equal(probeExchange(oldSideOf(exchange), probeOldSide), 'undecidable', name);
       assert.throws(() => assertDecidable([plan]), { code: 'STATE_UNDECIDABLE', disposition: 'stuck' });
       assert.deepEqual(compareTrees(before, snapshotTree(exchange.live)), []);
     });
