@@ -88,7 +88,9 @@ const CLAIM = written(`
     where c.host_id = ? and c.state = 'pending'
       and exists (select from hosts h where h.id = ? and h.agent_instance = ? and h.revoked_at is null)
       and (select set_config('synchronous_commit', 'off', true)) = 'off'
-      and not exists (select from intents u where u.workload_id = c.workload_id and u.state in ('claimed', 'running'))
+      and not exists (
+        select from intents u where u.workload_id = c.workload_id and u.state in ('claimed', 'running') and u.kind <> 'plan'
+      )
     order by c.created_at, c.id
     limit 1
     for update of c skip locked
@@ -105,7 +107,7 @@ const CLAIM = written(`
  * Claims this host's oldest pending intent, with everything that its work needs from the database; null if there is none.
  *
  * `skip locked` lets several claimers work side by side without waiting and without taking one intent twice. An intent of
- * a workload that has one under way waits. `instance` must be the agent that holds the host: an agent that another one
+ * a workload that has one under way waits, unless that is a plan, which changes nothing. `instance` must be the agent that holds the host: an agent that another one
  * replaced claims nothing.
  *
  * Postgres does not wait for its disk: who has claimed says next that it begins, and that waits for both. A crash of Postgres in between

@@ -113,6 +113,10 @@ describe('claim', () => {
     assert.equal(await claimIntent(sql, host.id, instance), null);
     assert.equal(await finishIntent(sql, first.holder, DONE), 'finished');
     assert.equal((await claimIntent(sql, host.id, instance))?.id, plan);
+    const restore = await host.addIntent('restore', workloadId);
+    assert.equal((await claimIntent(sql, host.id, instance))?.id, restore, 'it waited for a plan');
+    await host.addIntent('plan', workloadId);
+    assert.equal(await claimIntent(sql, host.id, instance), null);
   });
 
   test("another host's intent is neither claimed nor changed, and its rows are not even seen", async () => {
