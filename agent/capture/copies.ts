@@ -11,11 +11,11 @@ import { fremovexattr, fxattrs } from '../archive/syscalls.ts';
 import type { CopySummary } from '../archive/types.ts';
 import { reserveOf } from '../fs/disk-space.ts';
 import { identify, makeDirectoryDurably } from '../fs/durable.ts';
-import { keepingTime } from '../fs/keeping-time.ts';
+import { keepingTime, removeFromMountPoint } from '../fs/keeping-time.ts';
 import { isMountPoint, mountOf, readMounts } from '../fs/mounts.ts';
 import { canReflink } from '../fs/reflink.ts';
 import { removeTree } from '../fs/remove-tree.ts';
-import { readRootMetadata, writeRootTime } from '../fs/root-metadata.ts';
+import { readRootMetadata } from '../fs/root-metadata.ts';
 import { isInside } from '../fs/volume-path.ts';
 import type { StepContext } from '../restore/saga.ts';
 import type { SnapshotSource } from '../snapshots/create-snapshot.ts';
@@ -102,11 +102,9 @@ export async function removeCopies(context: Pick<StepContext<CaptureFacts>, 'fac
       await removeTree(directory);
       continue;
     }
-    const isBetween = inIt.every(({ path }) => identify(path) === null);
-    await keepingTime(root.live, () => removeTree(directory));
-    // A crash may have come between the making or removing of the directory and the putting back of its parent's time.
     const before = context.factOrNull('roots')?.[root.volume];
-    if (isBetween && before !== undefined) writeRootTime(root.live, before);
+    const isBetween = inIt.every(({ path }) => identify(path) === null);
+    await removeFromMountPoint(directory, root.live, { before, isBetween });
   }
 }
 

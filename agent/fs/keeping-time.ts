@@ -1,6 +1,7 @@
 /** Changes inside a directory that belongs to the user, which must not show in its time. */
 import { syncDirectory } from './durable.ts';
-import { readRootMetadata, writeRootTime } from './root-metadata.ts';
+import { removeTree } from './remove-tree.ts';
+import { type RootMetadata, readRootMetadata, writeRootTime } from './root-metadata.ts';
 
 /** Owner, mode and attributes may be changed meanwhile by whoever the directory belongs to. */
 export async function keepingTime<T>(directory: string, work: () => T | Promise<T>): Promise<T> {
@@ -11,4 +12,19 @@ export async function keepingTime<T>(directory: string, work: () => T | Promise<
     writeRootTime(directory, before);
     syncDirectory(directory);
   }
+}
+
+/**
+ * Removes the agent's own directory from a mount point. A crash may have come between the making or removing of it and the putting back
+ * of the root's time: then the time is the one of before; else whatever it is by now.
+ * @param before the root's, from before the directory was made
+ * @param isBetween there is nothing in the directory: nothing was put there yet, or nothing is left of it
+ */
+export async function removeFromMountPoint(
+  directory: string,
+  root: string,
+  { before, isBetween }: { readonly before: RootMetadata | undefined; readonly isBetween: boolean },
+): Promise<void> {
+  await keepingTime(root, () => removeTree(directory));
+  if (isBetween && before !== undefined) writeRootTime(root, before);
 }

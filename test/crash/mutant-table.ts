@@ -166,17 +166,12 @@ export const MUTANTS: readonly Mutant[] = [
     "text.startsWith('.refloat-') || ",
     '',
   ),
-  cut(
-    'stage: what it made is not removed',
-    'one',
-    `${STEPS}/stage.ts`,
-    'else await removeTree(target.privateDirectory);',
-  ),
+  cut('stage: what it made is not removed', 'one', `${STEPS}/stage.ts`, 'else await removeTree(privateDirectory);'),
   cut(
     "stage: the mount point's root keeps its new time",
     'mount',
-    `${STEPS}/stage.ts`,
-    'if (isBetween && root !== undefined) writeRootTime(live, root);',
+    'agent/fs/keeping-time.ts',
+    'if (isBetween && before !== undefined) writeRootTime(root, before);',
   ),
   cut(
     'recovery: half-made snapshots stay',

@@ -17,9 +17,9 @@ import {
   removeFileDurably,
   statOrNull,
 } from '../../fs/durable.ts';
-import { keepingTime } from '../../fs/keeping-time.ts';
+import { keepingTime, removeFromMountPoint } from '../../fs/keeping-time.ts';
 import { removeTree } from '../../fs/remove-tree.ts';
-import { type RootMetadata, readRootMetadata, writeRootTime } from '../../fs/root-metadata.ts';
+import { type RootMetadata, readRootMetadata } from '../../fs/root-metadata.ts';
 import { limitsOf } from '../../snapshots/limits.ts';
 import type { RestoreFacts, Target } from '../facts.ts';
 import { checkFidelity } from '../fidelity.ts';
@@ -59,8 +59,11 @@ export const stage: Step<RestoreFacts, 'stage'> = {
   async undo({ fact, factOrNull }) {
     for (const target of fact('preflight').targets) {
       if (target.archive === null) continue;
-      if (target.mountPoint) await removeFromMountPoint(target, factOrNull('roots')?.[target.volume]);
-      else await removeTree(target.privateDirectory);
+      const { volume, live, mountPoint, privateDirectory, staging } = target;
+      const before = factOrNull('roots')?.[volume];
+      if (mountPoint)
+        await removeFromMountPoint(privateDirectory, live, { before, isBetween: identify(staging) === null });
+      else await removeTree(privateDirectory);
     }
     for (const parent of [...(factOrNull('parents') ?? [])].reverse()) {
       if (identify(parent) !== null) await keepingTime(dirname(parent), () => removeEmptyDirectory(parent));
@@ -160,19 +163,6 @@ function makeParents(context: StepContext<RestoreFacts>, targets: readonly Targe
 function rootsOf(targets: readonly Target[]): Record<string, RootMetadata> {
   const mountPoints = targets.filter((target) => target.mountPoint);
   return Object.fromEntries(mountPoints.map((target) => [target.volume, readRootMetadata(target.live)]));
-}
-
-/**
- * Making and removing a directory inside a mount point moves the time of its root. A crash may have come before it was put back: then
- * nothing was staged yet, or nothing is left of it, and the time is the one of before; else whatever it is by now.
- */
-async function removeFromMountPoint(
-  { live, privateDirectory, staging }: Target,
-  root: RootMetadata | undefined,
-): Promise<void> {
-  const isBetween = identify(staging) === null;
-  await keepingTime(live, () => removeTree(privateDirectory));
-  if (isBetween && root !== undefined) writeRootTime(live, root);
 }
 
 function progressOf(context: StepContext<RestoreFacts>, targets: readonly Target[]) {
