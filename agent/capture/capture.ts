@@ -43,6 +43,9 @@ export const CAPTURE: Saga<CaptureFacts> = {
     archive, //    pack, read back, publish durably                  undo: remove the snapshot
     register, //   COMMIT POINT: known to Postgres from here on
   ],
+  async retake({ lock, signal, factOrNull }) {
+    await lock.take({ uses: factOrNull('preflight')?.volumes.map(({ path }) => path) ?? [] }, signal);
+  },
   result({ fact, intent }) {
     const { snapshotId, image, imageId } = fact('preflight');
     const { path, bytes, entries } = fact('archive');

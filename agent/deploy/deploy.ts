@@ -55,6 +55,7 @@ interface Plan {
 
 /**
  * @param signal a cancel or the agent's end: what was begun is taken back
+ * @param onWait told the names of workloads whose restore is waited for, since it exchanges a directory of this one
  * @throws RefloatError `SOURCE_NOT_IMAGE`, `IMAGE_GONE`, `ADOPTED_INCOMPLETE`, `OUTSIDER`, `WORKLOAD_BUSY`, `UNHEALTHY`, `CONTAINER_FAILED`, those of
  *   `resolveVolume`, the engine's codes, and the signal's reason
  */
@@ -63,6 +64,7 @@ export async function deployWorkload(
   lock: WorkloadLock,
   input: DeployInput,
   signal: AbortSignal,
+  onWait: (names: readonly string[]) => void = () => undefined,
 ): Promise<DeployResult> {
   const { workload } = input;
   lock.assertHeld(workload.id);
@@ -73,6 +75,8 @@ export async function deployWorkload(
   const image = input.reference ?? workload.config.image;
   const imageId = await localImage(deps, image, signal);
   const hostPaths = await ensureVolumes(deps, workload);
+  // What a restore of another workload makes of shared directories, and of containers on them, is not looked at halfway.
+  await lock.take({ uses: [...hostPaths.values()] }, signal, onWait);
   const present = await presentContainers(deps, workload, hostPaths);
   await refuseOutsiders(deps, workload, hostPaths, present);
   const plan = await planDeploy(input, present, { image, imageId, hostPaths });

@@ -6,13 +6,15 @@
  * Does not guarantee: anything about processes outside containers, or paths mounted twice on the host.
  */
 import type { ActiveContainer, Engine } from '../docker/engine.ts';
-import { isInside } from '../fs/volume-path.ts';
+import { overlap } from '../fs/volume-path.ts';
 import { WORKLOAD_LABEL } from './labels.ts';
 import { realOrSelf } from './still-match.ts';
 
 export interface Outsider {
   readonly id: string;
   readonly name: string;
+  /** Whose it is, by its label; null without one. */
+  readonly workloadId: string | null;
   /** The live path that it touches. */
   readonly path: string;
   /** What it mounts: that path, one above it or one below it; what it can write to, if it mounts several. */
@@ -40,16 +42,16 @@ export async function findOutsiders(
 /** Which of some active containers use which of the directories. */
 export function outsidersAmong(containers: readonly ActiveContainer[], livePaths: readonly string[]): Outsider[] {
   const lives = livePaths.map((path) => ({ path, real: realOrSelf(path) }));
-  return containers.flatMap(({ id, name, mounts }) => {
+  return containers.flatMap(({ id, name, labels, mounts }) => {
     const mounted = mounts
       .filter(({ source }) => source !== '')
       .map(({ source, readWrite }) => ({ source, readWrite, real: realOrSelf(source) }));
     return lives.flatMap(({ path, real }) => {
-      const touching = mounted.filter(
-        (one) => one.real === real || isInside(one.real, real) || isInside(real, one.real),
-      );
+      const touching = mounted.filter((one) => overlap(one.real, real));
       const worst = touching.find(({ readWrite }) => readWrite) ?? touching[0];
-      return worst === undefined ? [] : [{ id, name, path, mounted: worst.source, readOnly: !worst.readWrite }];
+      if (worst === undefined) return [];
+      const workloadId = labels[WORKLOAD_LABEL] ?? null;
+      return [{ id, name, workloadId, path, mounted: worst.source, readOnly: !worst.readWrite }];
     });
   });
 }

@@ -36,14 +36,7 @@ export async function recordContainers(
   for (const info of byId.values()) {
     if (parseSetAside(info.name) !== null) {
       if (!info.active) continue;
-      throw new RefloatError(
-        'WORKLOAD_BUSY',
-        `container ${info.name} was set aside by a deploy that did not finish, and runs`,
-        {
-          hint: 'Run "refloat-agent recover", or deploy the workload again.',
-          details: { container: info.name },
-        },
-      );
+      throw runsAside(info);
     }
     if (info.state === 'removing') continue;
     if (info.autoRemove && info.active)
@@ -197,6 +190,18 @@ function stillActive(info: ContainerInfo): RefloatError {
     disposition: 'fail',
     details: { container: info.name, state: info.state },
   });
+}
+
+/** A container of an unfinished deploy: what it was is in its name, and only the end of that deploy puts it right. */
+export function runsAside({ name }: Pick<ContainerInfo, 'name'>): RefloatError {
+  return new RefloatError(
+    'WORKLOAD_BUSY',
+    `container ${name} was set aside by a deploy that did not finish, and runs`,
+    {
+      hint: 'Run "refloat-agent recover", or deploy the workload again.',
+      details: { container: name },
+    },
+  );
 }
 
 function removesItself(info: ContainerInfo, hint: string): RefloatError {

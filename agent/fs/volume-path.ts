@@ -47,7 +47,7 @@ export async function resolveVolume(
   if (host.config.stateDir === undefined || volume.scope === 'named') return target;
   const stateDir = await realpathOrSelf(host.config.stateDir);
   const { live } = target;
-  if (live !== stateDir && !isInside(stateDir, live) && !isInside(live, stateDir)) return target;
+  if (!overlap(live, stateDir)) return target;
   throw new RefloatError(
     'SOURCE_OUTSIDE_ROOTS',
     `volume "${volume.name}": ${live} holds the state of the agent itself`,
@@ -168,6 +168,11 @@ export function requireAllowedVolume(allowed: readonly string[] | null, volume: 
 /** True if `path` lies strictly below `base`; both absolute and normalized. */
 export function isInside(base: string, path: string): boolean {
   return path.startsWith(base === '/' ? '/' : `${base}/`) && path !== base;
+}
+
+/** True if two paths, absolute and normalized, are one or lie in one another. */
+export function overlap(a: string, b: string): boolean {
+  return a === b || isInside(a, b) || isInside(b, a);
 }
 
 /** Resolves symbolic links of what exists of a path; the rest, below it, is kept as it is. */

@@ -5,6 +5,7 @@ import { deployWorkload } from '../deploy/deploy.ts';
 import type { WorkloadLock } from '../deploy/workload-lock.ts';
 import type { AgentDeps } from '../deps.ts';
 import { assertNothingUnfinished } from '../restore/journal-dir.ts';
+import { warnOfWait } from '../restore/sharing.ts';
 import { asStep } from './as-step.ts';
 import type { ClaimedIntent } from './claimed-intent.ts';
 
@@ -19,7 +20,10 @@ export async function deployIntent(
   assertNothingUnfinished(deps.config.stateDir, intent.workload.id, intent.id);
   const { reference } = intent.params;
   const input = { workload: intent.workload, intentId: intent.id, ...(reference === undefined ? {} : { reference }) };
-  const { value, ms } = await asStep(control, 'deploy', () => deployWorkload(deps, lock, input, control.signal));
+  const onWait = (names: readonly string[]) => warnOfWait(names, (message) => control.emit('warning', { message }));
+  const { value, ms } = await asStep(control, 'deploy', () =>
+    deployWorkload(deps, lock, input, control.signal, onWait),
+  );
   const { containers, imageId, image, downtimeMs, changed } = value;
   return {
     state: 'succeeded',

@@ -22,11 +22,12 @@ import { verifyIntent } from './verify.ts';
 export async function runIntent(deps: AgentDeps, intent: ClaimedIntent, control: HeldControl): Promise<Outcome> {
   try {
     if (intent.kind === 'plan') return await planIntent(deps, intent, control);
-    return await deps.locks.withWorkloadLock(intent.workload.id, async (lock) => {
+    const work = async (lock: WorkloadLock) => {
       await control.started();
       control.signal.throwIfAborted();
       return await dispatch(deps, lock, intent, control);
-    });
+    };
+    return await deps.locks.withWorkloadLock(intent.workload.id, work, intent.workload.config.name);
   } catch (thrown) {
     return failure(thrown);
   }

@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { RefloatError, toRefloatError } from '../../db/errors.ts';
 import { isUuid } from '../../db/ids.ts';
 import type { HeldTree } from '../../db/results.ts';
+import { WORKLOAD_LABEL } from '../deploy/labels.ts';
 import { makeDirectoriesDurably, removeFileDurably } from '../fs/durable.ts';
+import type { RestoreFacts } from './facts.ts';
 import { readRecords } from './journal.ts';
 import { type JournalState, reduceJournal } from './journal-state.ts';
 
@@ -61,21 +63,29 @@ export function isUnfinished(state: JournalState): boolean {
 }
 
 /**
- * Refuses new work on a workload while an older intent of it is unfinished on this host, or a journal cannot be read at all
- * (then nobody knows whose it is).
+ * Refuses new work on a workload while an older intent that works on it is unfinished on this host, or a journal cannot be read at all
+ * (then nobody knows whose it is). Ask under the workload's lock: without it, what runs looks the same.
  * @throws RefloatError `WORKLOAD_STUCK`
  */
 export function assertNothingUnfinished(stateDir: string, workloadId: string, exceptIntentId: string): void {
   for (const { intentId, state, damage, path } of readJournals(stateDir)) {
     if (intentId === exceptIntentId) continue;
-    if (damage === null && (state === null || state.intent.workload.id !== workloadId || !isUnfinished(state)))
-      continue;
-    throw new RefloatError('WORKLOAD_STUCK', `the intent ${intentId} was not finished on this host`, {
+    if (damage === null && (state === null || !isUnfinished(state) || !worksOn(state, workloadId))) continue;
+    const whose = state === null ? '' : ` of "${state.intent.workload.config.name}"`;
+    throw new RefloatError('WORKLOAD_STUCK', `the intent ${intentId}${whose} was not finished on this host`, {
       hint: `Run "refloat-agent status" on the host, mend what it names, then "refloat-agent recover". The journal is ${path}.`,
       details: { intentId },
       ...(damage === null ? {} : { cause: damage }),
     });
   }
+}
+
+/** It is its own workload, or one whose containers it stopped beside its own and has not brought back for good. */
+function worksOn({ intent, facts, done, undone }: JournalState, workloadId: string): boolean {
+  if (intent.workload.id === workloadId) return true;
+  if (done.has('health') || undone.has('quiesce')) return false;
+  const others = (facts.get('others') ?? []) as RestoreFacts['others'];
+  return others.some(({ labels }) => labels[WORKLOAD_LABEL] === workloadId);
 }
 
 /** The previous trees that an intent holds for its undo window; empty when it holds none any more. */

@@ -9,6 +9,8 @@ import type { RunTools } from './run-journaled.ts';
 import { contextOf, isSettled, letRun, rollForward, type SagaRun, stuck, unwind } from './run-saga.ts';
 import type { ProbeResult, Saga } from './saga.ts';
 
+const NEVER = new AbortController().signal;
+
 /**
  * Brings an unfinished intent to its outcome. Idempotent: a crash in the middle leaves a journal that it can be called on again.
  * @param reason why it is unfinished, if this process knows; what is taken back then says so
@@ -23,12 +25,18 @@ export async function recoverSaga<Facts>(
   known = readJournal(tools.deps.config.stateDir, intentId).state,
 ): Promise<Outcome> {
   let journal: Journal | null = null;
+  // False while others may be working on what this intent has stopped.
+  let mayTouch = true;
   try {
     journal = Journal.open(journalPath(tools.deps.config.stateDir, intentId), intentId, tools.deps.now);
-    return await finish({ saga, journal, ...tools }, reason);
+    const run: SagaRun<Facts> = { saga, journal, ...tools };
+    mayTouch = false;
+    if (reduceJournal(journal.records) !== null) await saga.retake(contextOf(run, NEVER));
+    mayTouch = true;
+    return await finish(run, reason);
   } catch (thrown) {
     const state = journal === null ? known : reduceJournal(journal.records);
-    if (state !== null) await letRun({ saga, ...tools }, state);
+    if (state !== null && mayTouch) await letRun({ saga, ...tools }, state);
     throw thrown;
   } finally {
     journal?.close();
@@ -61,7 +69,7 @@ async function probeBegun<Facts>(run: SagaRun<Facts>): Promise<Map<string, Probe
   const state = reduceJournal(run.journal.records);
   const probes = new Map<string, ProbeResult>();
   if (state === null) return probes;
-  const context = contextOf(run, new AbortController().signal);
+  const context = contextOf(run, NEVER);
   for (const step of run.saga.steps) {
     if (step.probe === undefined || !state.started.includes(step.name)) continue;
     // What was taken back for good needs no look; nor does what came to its end, as long as nobody is to take it back: the workload

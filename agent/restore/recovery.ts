@@ -9,6 +9,7 @@ import type { IntentKind } from '../../db/intent-state.ts';
 import type { Outcome } from '../../db/results.ts';
 import { CAPTURE } from '../capture/capture.ts';
 import type { IntentControl } from '../claim/intent-control.ts';
+import type { WorkloadLock } from '../deploy/workload-lock.ts';
 import type { AgentDeps } from '../deps.ts';
 import { isUnfinished, readJournals, removeJournal } from './journal-dir.ts';
 import { recoverSaga } from './recover-saga.ts';
@@ -45,9 +46,8 @@ export async function recover(deps: AgentDeps, controlFor: (intentId: string) =>
     deps.log.info({ intentId, kind, workload: workload.config.name }, 'recovering');
     const named = { intentId, kind, workload: workload.config.name };
     try {
-      const outcome = await deps.locks.withWorkloadLock(workload.id, (lock) =>
-        recoverKind(kind, { deps, lock, control: controlFor(intentId) }, intentId),
-      );
+      const work = (lock: WorkloadLock) => recoverKind(kind, { deps, lock, control: controlFor(intentId) }, intentId);
+      const outcome = await deps.locks.withWorkloadLock(workload.id, work, workload.config.name);
       recovered.push({ ...named, outcome, error: null });
     } catch (thrown) {
       recovered.push({ ...named, outcome: null, error: toRefloatError(thrown).toJSON() });

@@ -12,6 +12,7 @@ import type { ClaimedIntent } from '../intents/claimed-intent.ts';
 import type { RestoreFacts } from './facts.ts';
 import { runJournaled } from './run-journaled.ts';
 import type { Saga } from './saga.ts';
+import { retakeOthers } from './sharing.ts';
 import { checkDisk } from './steps/check-disk.ts';
 import { cleanup } from './steps/cleanup.ts';
 import { health } from './steps/health.ts';
@@ -34,6 +35,7 @@ export const RESTORE: Saga<RestoreFacts> = {
     preserve, //   previous trees become a verified snapshot
     cleanup, //    previous trees held for the undo window
   ],
+  retake: retakeOthers,
   result({ fact, factOrNull }) {
     const preserved = factOrNull('preserve');
     const staged = fact('stage');

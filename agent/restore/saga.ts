@@ -64,6 +64,8 @@ export type ProbeResult =
 
 export interface Saga<Facts> {
   readonly steps: readonly AnyStep<Facts>[];
+  /** Takes what an interrupted run had taken besides its workload's lock, by the journal alone; recovery touches nothing before that. */
+  retake(context: StepContext<Facts>): Promise<void>;
   /** The result of an intent whose steps have all been done. */
   result(context: Pick<StepContext<Facts>, 'fact' | 'factOrNull' | 'intent'>): Readonly<Record<string, unknown>>;
 }

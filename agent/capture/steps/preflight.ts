@@ -14,6 +14,7 @@ import type { ClaimedIntent } from '../../intents/claimed-intent.ts';
 import { assertNothingUnfinished } from '../../restore/journal-dir.ts';
 import { sameDirectoryRefusals } from '../../restore/nesting.ts';
 import type { Step } from '../../restore/saga.ts';
+import { warnOfWait } from '../../restore/sharing.ts';
 import { refuse } from '../../restore/steps/preflight.ts';
 import type { SnapshotSource } from '../../snapshots/create-snapshot.ts';
 import type { CaptureFacts } from '../facts.ts';
@@ -21,11 +22,14 @@ import type { CaptureFacts } from '../facts.ts';
 export const preflight: Step<CaptureFacts, 'preflight'> = {
   name: 'preflight',
 
-  async act({ deps, intent, warn }) {
+  async act({ deps, intent, lock, signal, warn }) {
     const { workload } = intent;
     assertNothingUnfinished(deps.config.stateDir, workload.id, intent.id);
     const { volumes, refusals } = await resolveAll(deps, intent);
     refuse(refusals);
+    const paths = volumes.map((volume) => volume.path);
+    // In the middle of a restore of another workload they are neither old nor new, and containers of this one may be stopped.
+    await lock.take({ uses: paths }, signal, (names) => warnOfWait(names, warn));
     const found = await findAdopted(
       deps.engine,
       workload.config,
@@ -33,7 +37,6 @@ export const preflight: Step<CaptureFacts, 'preflight'> = {
     );
     const adopted = found.map(({ id }) => id);
     const containers = await recordContainers(deps.engine, workload.id, adopted);
-    const paths = volumes.map((volume) => volume.path);
     for (const outsider of await findOutsiders(deps.engine, workload.id, paths, adopted)) {
       if (outsider.readOnly) continue;
       warn(

@@ -12,7 +12,9 @@ export const preserve: Step<RestoreFacts, 'preserve'> = {
   name: 'preserve',
   onFailure: 'warn',
 
-  async act({ deps, intent, control, fact, factOrNull, note }) {
+  async act({ deps, intent, lock, control, fact, factOrNull, note }) {
+    // That the workload is healthy is durable by now: nothing is taken back any more, and others may go on with what they share with it.
+    lock.letGo();
     // Each by itself: a crash may have come between the two.
     if (factOrNull('preRestoreSnapshotId') === null) note('preRestoreSnapshotId', newId());
     if (factOrNull('undoUntil') === null) {

@@ -1,6 +1,7 @@
 /**
  * Quiesce: the workload's containers stopped, and unable to start by themselves. Here the downtime starts.
- * Input: the workload. What ran, with which restart policy, is durable before the first container is touched.
+ * Input: the workload. What ran, with which restart policy, is durable before the first container is touched. Others that run on shared
+ * volumes are stopped as well, under the locks of their workloads, which are kept until health or the end of the unwinding.
  * Undo puts the policies back and starts what ran, once what was being stopped has ended.
  */
 import {
@@ -12,7 +13,7 @@ import {
 } from '../../deploy/quiesce.ts';
 import type { RestoreFacts } from '../facts.ts';
 import type { Step, StepContext } from '../saga.ts';
-import { recordSharers } from '../sharing.ts';
+import { recordOthers } from '../sharing.ts';
 
 export const quiesce: Step<RestoreFacts, 'quiesce'> = {
   name: 'quiesce',
@@ -22,10 +23,10 @@ export const quiesce: Step<RestoreFacts, 'quiesce'> = {
   async act(context) {
     const { deps, intent, fact, factOrNull, note } = context;
     // A second run must not record what the first one has stopped already.
-    const { targets, adoptedIds } = fact('preflight');
-    const { id } = intent.workload;
-    if (factOrNull('others') === null) note('others', await recordSharers(deps.engine, id, targets, adoptedIds));
-    if (factOrNull('containers') === null) note('containers', await recordContainers(deps.engine, id, adoptedIds));
+    if (factOrNull('others') === null) note('others', await recordOthers(context));
+    if (factOrNull('containers') === null) {
+      note('containers', await recordContainers(deps.engine, intent.workload.id, fact('preflight').adoptedIds));
+    }
     const all = [...fact('containers'), ...fact('others')];
     await disableRestarts(deps.engine, all);
     if (factOrNull('stopping') === null) note('stopping', deps.now().toISOString());

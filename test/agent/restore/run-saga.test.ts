@@ -82,6 +82,7 @@ async function withSaga(
         },
       },
     ],
+    retake: async () => undefined,
     result: () => ({}),
   };
   await underJournal(saga, async (run) => work(run, did));
@@ -210,6 +211,7 @@ test('a clock that is set while the containers stand still does not change the d
         },
         resume,
       ],
+      retake: async () => undefined,
       result: ({ fact }) => ({ downtimeMs: fact('resume').downtimeMs }),
     };
     const clock = () => new Date(Date.now() + offMs);

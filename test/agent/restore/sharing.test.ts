@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
-import { checkSharing, recordSharers } from '../../../agent/restore/sharing.ts';
+import type { Engine } from '../../../agent/docker/engine.ts';
+import type { RestoreFacts, Target } from '../../../agent/restore/facts.ts';
+import type { StepContext } from '../../../agent/restore/saga.ts';
+import { checkSharing, recordOthers } from '../../../agent/restore/sharing.ts';
 import { testEngine } from '../../helpers/engine.ts';
 import { mountsFirst } from '../../helpers/fault-engine.ts';
 import { restoreTarget } from '../../helpers/target.ts';
@@ -11,6 +14,15 @@ import { startContainers, testWorkload } from '../../helpers/workload.ts';
 const real = await testEngine();
 const { engine } = real;
 real.removeAllAtEnd();
+
+/** As where nobody else works on anything. */
+const recordAlone = (through: Engine, id: string, targets: readonly Target[]) =>
+  recordOthers({
+    deps: { engine: through, config: { stateDir: '/nowhere' } },
+    intent: { id, workload: { id } },
+    lock: { has: () => true },
+    fact: () => ({ targets, adoptedIds: [] }),
+  } as unknown as StepContext<RestoreFacts>);
 
 test('who shares a volume is named; one that was started with --rm is refused before anything stops', async () => {
   const workload = await testWorkload(real);
@@ -58,7 +70,7 @@ test('one that also mounts a volume that is not shared is refused for that one, 
       [refusals.map(({ code, details }) => [code, details]), warnings],
       [[['VOLUME_SHARED', { container: name, path: second }]], []],
     );
-    assert.deepEqual(await recordSharers(through, id, targets([first]), []), []);
+    assert.deepEqual(await recordAlone(through, id, targets([first])), []);
     const none = await checkSharing(through, id, targets([]), []);
     assert.deepEqual(
       none.refusals.map(({ details }) => details?.['path']),
@@ -69,7 +81,7 @@ test('one that also mounts a volume that is not shared is refused for that one, 
       refusals: [],
       warnings: [`the container "${name}" shares ${first} and ${second}, and is stopped and started too`],
     });
-    const recorded = await recordSharers(through, id, targets([first, second]), []);
+    const recorded = await recordAlone(through, id, targets([first, second]));
     assert.deepEqual(
       recorded.map((other) => other.id),
       [container],
