@@ -25,7 +25,7 @@ import { checkDisk } from './steps/check-disk.ts';
 import { clone } from './steps/clone.ts';
 import { copy } from './steps/copy.ts';
 import { freeze } from './steps/freeze.ts';
-import { preflight } from './steps/preflight.ts';
+import { preflight, shareOfCapture } from './steps/preflight.ts';
 import { register } from './steps/register.ts';
 import { resume } from './steps/resume.ts';
 
@@ -44,7 +44,9 @@ export const CAPTURE: Saga<CaptureFacts> = {
     register, //   COMMIT POINT: known to Postgres from here on
   ],
   async retake({ lock, signal, factOrNull }) {
-    await lock.take({ uses: factOrNull('preflight')?.volumes.map(({ path }) => path) ?? [] }, signal);
+    const checked = factOrNull('preflight');
+    if (checked === null) return;
+    await lock.take(shareOfCapture(checked.volumes, factOrNull('containers') ?? []), signal);
   },
   result({ fact, intent }) {
     const { snapshotId, image, imageId } = fact('preflight');

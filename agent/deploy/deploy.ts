@@ -11,7 +11,7 @@ import type { AgentDeps } from '../deps.ts';
 import type { ContainerInfo, ContainerSpec } from '../docker/engine.ts';
 import type { WorkloadRef } from '../intents/claimed-intent.ts';
 import { about, allToTheEnd } from './container-error.ts';
-import { ensureVolumes } from './ensure-volumes.ts';
+import { ensureVolumes, locateVolumes } from './ensure-volumes.ts';
 import { assertComplete, findAdopted } from './find-adopted.ts';
 import { waitHealthy } from './health.ts';
 import { INTENT_LABEL, WORKLOAD_LABEL, workloadFilter } from './labels.ts';
@@ -23,7 +23,7 @@ import { DONE_SUFFIX, putRight, removeAsides, repairDeploy } from './repair-depl
 import { parseSetAside, setAsideName } from './set-aside.ts';
 import { slotNames } from './slot-names.ts';
 import { stillMatches } from './still-match.ts';
-import type { WorkloadLock } from './workload-lock.ts';
+import { shareOf, type WorkloadLock } from './workload-lock.ts';
 
 const NO_RESTART = { name: 'no', maximumRetryCount: 0 } as const;
 
@@ -69,15 +69,24 @@ export async function deployWorkload(
   const { workload } = input;
   lock.assertHeld(workload.id);
   if (workload.config.source !== 'image') throw sourceNotImage(workload);
+  // What a restore of another workload makes of shared directories, and of containers on them, is not looked at halfway.
+  const takePlaces = async () => lock.take({ uses: await locateVolumes(deps, workload) }, signal, onWait);
+  await takePlaces();
   await repairDeploy(deps, lock, workload.id);
+  // Others need not wait for a download.
+  lock.letGo();
   signal.throwIfAborted();
 
   const image = input.reference ?? workload.config.image;
   const imageId = await localImage(deps, image, signal);
+  await takePlaces();
   const hostPaths = await ensureVolumes(deps, workload);
-  // What a restore of another workload makes of shared directories, and of containers on them, is not looked at halfway.
-  await lock.take({ uses: [...hostPaths.values()] }, signal, onWait);
-  const present = await presentContainers(deps, workload, hostPaths);
+  const look = () => presentContainers(deps, workload, hostPaths);
+  let present = await look();
+  for (let share = shareOf(present); !lock.has(share); share = shareOf(present)) {
+    await lock.take(share, signal, onWait);
+    present = await look();
+  }
   await refuseOutsiders(deps, workload, hostPaths, present);
   const plan = await planDeploy(input, present, { image, imageId, hostPaths });
   if (plan.create.length > 0) assertComplete(workload.config);

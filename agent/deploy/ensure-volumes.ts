@@ -48,6 +48,15 @@ export async function ensureVolumes(
   return hostPaths;
 }
 
+/** Where the volumes are or will be; nothing is made. What cannot be told, `ensureVolumes` refuses. */
+export async function locateVolumes(
+  deps: Pick<AgentDeps, 'engine' | 'config'>,
+  { config }: WorkloadRef,
+): Promise<string[]> {
+  const located = await Promise.allSettled(config.volumes.map((volume) => resolveVolume(deps, config, volume)));
+  return located.flatMap((each) => (each.status === 'fulfilled' ? [each.value.live] : []));
+}
+
 /** A new directory belongs to whom the containers run as, when the configuration says so in numbers. */
 async function giveTo(path: string, user: string | undefined): Promise<void> {
   const match = /^(\d+)(?::(\d+))?$/.exec(user ?? '');

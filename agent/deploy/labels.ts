@@ -11,6 +11,17 @@ export const HOST_LABEL = 'refloat.host';
 /** The image reference, for display: the container itself is pinned to an image id. */
 export const IMAGE_LABEL = 'refloat.image';
 
+/** Whose lock whoever works on a container holds: its workload's; where it names none, its own (see workload-lock.ts). */
+export function lockIdOf({
+  id,
+  labels,
+}: {
+  readonly id: string;
+  readonly labels: Readonly<Record<string, string>>;
+}): string {
+  return labels[WORKLOAD_LABEL] ?? id;
+}
+
 /** For `Engine.list`. */
 export function workloadFilter(workloadId: string): NonNullable<Parameters<Engine['list']>[0]> {
   return { label: `${WORKLOAD_LABEL}=${workloadId}` };

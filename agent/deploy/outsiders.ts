@@ -7,14 +7,14 @@
  */
 import type { ActiveContainer, Engine } from '../docker/engine.ts';
 import { overlap } from '../fs/volume-path.ts';
-import { WORKLOAD_LABEL } from './labels.ts';
+import { lockIdOf, WORKLOAD_LABEL } from './labels.ts';
 import { realOrSelf } from './still-match.ts';
 
 export interface Outsider {
   readonly id: string;
   readonly name: string;
-  /** Whose it is, by its label; null without one. */
-  readonly workloadId: string | null;
+  /** See `lockIdOf`. */
+  readonly lockId: string;
   /** The live path that it touches. */
   readonly path: string;
   /** What it mounts: that path, one above it or one below it; what it can write to, if it mounts several. */
@@ -50,8 +50,8 @@ export function outsidersAmong(containers: readonly ActiveContainer[], livePaths
       const touching = mounted.filter((one) => overlap(one.real, real));
       const worst = touching.find(({ readWrite }) => readWrite) ?? touching[0];
       if (worst === undefined) return [];
-      const workloadId = labels[WORKLOAD_LABEL] ?? null;
-      return [{ id, name, workloadId, path, mounted: worst.source, readOnly: !worst.readWrite }];
+      const lockId = lockIdOf({ id, labels });
+      return [{ id, name, lockId, path, mounted: worst.source, readOnly: !worst.readWrite }];
     });
   });
 }

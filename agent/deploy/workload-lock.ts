@@ -1,9 +1,10 @@
 /**
  * One lock per workload, and what work needs besides its own. Deploy, capture, restore, undo and delete all hold the lock while they work.
  *
- * Volumes may be shared: a restore also stops containers of other workloads, and takes their locks for that. Not every container says
- * whose it is, and a workload may have none, so that directories count, too: a restore that exchanges them has them to itself among all
- * work that says that it uses them.
+ * Volumes may be shared: a restore also stops containers of other workloads, and takes their locks for that. A container that does not
+ * say whose it is has one of its own. A workload may have no container at all, so that directories count, too: a restore that exchanges
+ * them has them to itself among all work that says that it uses them. What touches neither containers nor live directories (verify,
+ * import) waits for nothing but work on its own workload, and no other workload's waits for it.
  *
  * Guarantees: two holders of one workload's lock never exist in this process; what needs the lock asks for a WorkloadLock
  * as an argument, so forgetting it does not compile, and a restore passes its own on to its redeploy without a deadlock.
@@ -11,22 +12,34 @@
  * or not at all, and is refused at once where it would wait for somebody who waits for it, directly or through others. Nothing else closes
  * a circle: somebody new to wait for appears only where a wait begins, or as one who was granted something, and so waits for nothing.
  * Does not guarantee: anything across processes; the host lock (one agent per state directory) does that. That who asks for several at
- * once is not overtaken by who asks for one of them; no such wait lasts longer than ten minutes.
+ * once is not overtaken by who asks for one of them; no such wait lasts longer than an hour.
  */
 import { Mutex } from 'async-mutex';
 import { RefloatError } from '../../db/errors.ts';
 import { overlap } from '../fs/volume-path.ts';
+import { lockIdOf } from './labels.ts';
+import { realOrSelf } from './still-match.ts';
+import type { QuiescedContainer } from './types.ts';
 
-/** How long work waits, its own lock in hand, for what others have: enough for a person to read who that is, and to cancel it. */
-const PATIENCE_MS = 600_000;
+/** How long work waits, its own lock in hand, for what others have: a capture's packing, or a person who reads who that is and cancels. */
+const PATIENCE_MS = 3_600_000;
 
 /** What work has to itself. Directories are real paths, each with all that lies in it and all in which it lies. */
 export interface Share {
-  readonly workloadIds: readonly string[];
+  /** Of workloads, and of containers without the label of one. */
+  readonly ids: readonly string[];
   /** It reads them, or starts containers on them: nobody else exchanges them meanwhile. */
   readonly uses: readonly string[];
   /** Others take their place: nobody else uses or exchanges them meanwhile. */
   readonly exchanges: readonly string[];
+}
+
+/** What work takes that stops and starts containers: their locks, and all that they mount, since they are started on it. */
+export function shareOf(
+  containers: readonly Pick<QuiescedContainer, 'id' | 'labels' | 'mounts'>[],
+): Pick<Share, 'ids' | 'uses'> {
+  const sources = containers.flatMap(({ mounts }) => mounts.flatMap(({ source }) => source || []));
+  return { ids: [...new Set(containers.map(lockIdOf))], uses: [...new Set(sources.map(realOrSelf))] };
 }
 
 /** Proof that the caller holds the lock of this workload. Only `withWorkloadLock` makes one. */
@@ -58,7 +71,7 @@ export class WorkloadLock {
   /**
    * Takes more than the own workload, until `letGo` or the end of the work; what it has already costs nothing.
    * @param onWait told the names of the workloads that are waited for, if any
-   * @throws RefloatError `WORKLOAD_BUSY` (after ten minutes; at once if one of them waits for this one); the signal's reason
+   * @throws RefloatError `WORKLOAD_BUSY` (after an hour; at once if one of them waits for this one); the signal's reason
    */
   async take(
     more: Partial<Share>,
@@ -69,38 +82,54 @@ export class WorkloadLock {
     const wanted = { ...NOTHING, ...more };
     const before = this.#table.inTheWay(this, wanted);
     if (before.some((other) => this.#table.waitsFor(other, this))) throw busy(before, ', and waits for this one');
-    if (before.length > 0) onWait(before.map(({ name }) => name));
     const patience = new AbortController();
     const giveUp = () => patience.abort(busy(this.#table.inTheWay(this, wanted)));
     const timer = setTimeout(giveUp, this.#table.patienceMs);
     try {
-      await this.#table.take(this, wanted, AbortSignal.any([signal, patience.signal]));
+      await this.#waitFor(wanted, AbortSignal.any([signal, patience.signal]), onWait);
     } finally {
       clearTimeout(timer);
     }
   }
 
-  /** All but the own workload. */
-  letGo(): void {
-    if (this.#held) this.#table.keep(this, ownShare(this.workloadId));
+  /** All but the own workload, and what is to be kept. */
+  letGo(but: Partial<Share> = {}): void {
+    if (this.#held) this.#table.keep(this, { ...ownShare(this.workloadId), ...but });
+  }
+
+  async #waitFor(wanted: Share, signal: AbortSignal, onWait: (names: readonly string[]) => void): Promise<void> {
+    const before = this.#table.inTheWay(this, wanted);
+    if (before.length > 0) onWait(before.map(({ name }) => name));
+    await this.#table.take(this, wanted, signal);
   }
 
   static async hold<T>(
     table: Table,
     workloadId: string,
-    name: string,
     work: (lock: WorkloadLock) => Promise<T>,
+    { name = workloadId, touches = true, signal = NEVER, onWait = () => undefined }: LockOptions,
   ): Promise<T> {
     const lock = new WorkloadLock(table, workloadId, name);
-    // Another workload's work may have taken it.
-    await table.take(lock, ownShare(workloadId), new AbortController().signal);
     try {
+      // Another workload's work may have taken it.
+      if (touches) await lock.#waitFor(ownShare(workloadId), signal, onWait);
       return await work(lock);
     } finally {
       lock.#held = false;
       table.keep(lock, null);
     }
   }
+}
+
+export interface LockOptions {
+  /** For those who wait for it; else the id. */
+  readonly name?: string;
+  /** False for work that touches neither containers nor live directories. */
+  readonly touches?: boolean;
+  /** Ends the wait for work of other workloads; not the work. */
+  readonly signal?: AbortSignal;
+  /** Told the names of the workloads whose work is waited for, if any. */
+  readonly onWait?: (names: readonly string[]) => void;
 }
 
 export class WorkloadLocks {
@@ -114,12 +143,12 @@ export class WorkloadLocks {
 
   /**
    * Runs `work` while nothing else works on this workload; waits for its turn. Not for who holds a lock already: see `take`.
-   * @param name for those who wait for it
+   * @throws the signal's reason, if it comes before the turn
    */
   async withWorkloadLock<T>(
     workloadId: string,
     work: (lock: WorkloadLock) => Promise<T>,
-    name = workloadId,
+    options: LockOptions = {},
   ): Promise<T> {
     let mutex = this.#mutexes.get(workloadId);
     if (mutex === undefined) {
@@ -127,7 +156,7 @@ export class WorkloadLocks {
       this.#mutexes.set(workloadId, mutex);
     }
     try {
-      return await mutex.runExclusive(() => WorkloadLock.hold(this.#table, workloadId, name, work));
+      return await mutex.runExclusive(() => WorkloadLock.hold(this.#table, workloadId, work, options));
     } finally {
       if (!mutex.isLocked()) this.#mutexes.delete(workloadId);
     }
@@ -193,9 +222,9 @@ class Table {
     for (const [lock, { wanted, granted }] of this.#requests) {
       if (this.inTheWay(lock, wanted).length > 0) continue;
       this.#requests.delete(lock);
-      const { workloadIds, uses, exchanges } = this.#shares.get(lock) ?? NOTHING;
+      const { ids, uses, exchanges } = this.#shares.get(lock) ?? NOTHING;
       this.#shares.set(lock, {
-        workloadIds: [...workloadIds, ...wanted.workloadIds],
+        ids: [...ids, ...wanted.ids],
         uses: [...uses, ...wanted.uses],
         exchanges: [...exchanges, ...wanted.exchanges],
       });
@@ -204,18 +233,19 @@ class Table {
   }
 }
 
-const NOTHING: Share = { workloadIds: [], uses: [], exchanges: [] };
-const KINDS = ['workloadIds', 'uses', 'exchanges'] as const;
+const NEVER = new AbortController().signal;
+const NOTHING: Share = { ids: [], uses: [], exchanges: [] };
+const KINDS = ['ids', 'uses', 'exchanges'] as const;
 
 function ownShare(workloadId: string): Share {
-  return { ...NOTHING, workloadIds: [workloadId] };
+  return { ...NOTHING, ids: [workloadId] };
 }
 
 function exclude(a: Share, b: Share): boolean {
   const meet = (some: readonly string[], others: readonly string[]) =>
     some.some((one) => others.some((other) => overlap(one, other)));
   return (
-    a.workloadIds.some((id) => b.workloadIds.includes(id)) ||
+    a.ids.some((id) => b.ids.includes(id)) ||
     meet(a.exchanges, [...b.exchanges, ...b.uses]) ||
     meet(a.uses, b.exchanges)
   );

@@ -12,6 +12,7 @@ import type { WorkloadLock } from '../deploy/workload-lock.ts';
 import type { AgentDeps } from '../deps.ts';
 import { planRestore } from '../restore/plan-report.ts';
 import { runRestore } from '../restore/restore.ts';
+import { warnOfWait } from '../restore/sharing.ts';
 import type { ClaimedIntent } from './claimed-intent.ts';
 import { deleteIntent } from './delete.ts';
 import { deployIntent } from './deploy.ts';
@@ -27,7 +28,12 @@ export async function runIntent(deps: AgentDeps, intent: ClaimedIntent, control:
       control.signal.throwIfAborted();
       return await dispatch(deps, lock, intent, control);
     };
-    return await deps.locks.withWorkloadLock(intent.workload.id, work, intent.workload.config.name);
+    return await deps.locks.withWorkloadLock(intent.workload.id, work, {
+      name: intent.workload.config.name,
+      touches: intent.kind !== 'verify' && intent.kind !== 'import',
+      signal: control.signal,
+      onWait: (names) => warnOfWait(names, (message) => control.emit('warning', { message })),
+    });
   } catch (thrown) {
     return failure(thrown);
   }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { RefloatError, toRefloatError } from '../../db/errors.ts';
 import { isUuid } from '../../db/ids.ts';
 import type { HeldTree } from '../../db/results.ts';
-import { WORKLOAD_LABEL } from '../deploy/labels.ts';
+import { lockIdOf } from '../deploy/labels.ts';
 import { makeDirectoriesDurably, removeFileDurably } from '../fs/durable.ts';
 import type { RestoreFacts } from './facts.ts';
 import { readRecords } from './journal.ts';
@@ -63,14 +63,31 @@ export function isUnfinished(state: JournalState): boolean {
 }
 
 /**
- * Refuses new work on a workload while an older intent that works on it is unfinished on this host, or a journal cannot be read at all
- * (then nobody knows whose it is). Ask under the workload's lock: without it, what runs looks the same.
+ * Refuses new work on a workload, or on a container without the label of one, while an older intent that works on it is unfinished on
+ * this host, or a journal cannot be read at all (then nobody knows whose it is). Ask under its lock: without it, what runs looks the same.
  * @throws RefloatError `WORKLOAD_STUCK`
  */
-export function assertNothingUnfinished(stateDir: string, workloadId: string, exceptIntentId: string): void {
+export function assertNothingUnfinished(stateDir: string, lockId: string, exceptIntentId: string): void {
+  assertNothing(stateDir, lockId, exceptIntentId, isUnfinished);
+}
+
+/**
+ * The same without the lock, of what is not merely under way.
+ * @throws RefloatError `WORKLOAD_STUCK`
+ */
+export function assertNothingStuck(stateDir: string, lockId: string, exceptIntentId: string): void {
+  assertNothing(stateDir, lockId, exceptIntentId, ({ outcome }) => outcome?.state === 'stuck');
+}
+
+function assertNothing(
+  stateDir: string,
+  lockId: string,
+  exceptIntentId: string,
+  isInTheWay: (state: JournalState) => boolean,
+): void {
   for (const { intentId, state, damage, path } of readJournals(stateDir)) {
     if (intentId === exceptIntentId) continue;
-    if (damage === null && (state === null || !isUnfinished(state) || !worksOn(state, workloadId))) continue;
+    if (damage === null && (state === null || !isInTheWay(state) || !worksOn(state, lockId))) continue;
     const whose = state === null ? '' : ` of "${state.intent.workload.config.name}"`;
     throw new RefloatError('WORKLOAD_STUCK', `the intent ${intentId}${whose} was not finished on this host`, {
       hint: `Run "refloat-agent status" on the host, mend what it names, then "refloat-agent recover". The journal is ${path}.`,
@@ -80,12 +97,13 @@ export function assertNothingUnfinished(stateDir: string, workloadId: string, ex
   }
 }
 
-/** It is its own workload, or one whose containers it stopped beside its own and has not brought back for good. */
-function worksOn({ intent, facts, done, undone }: JournalState, workloadId: string): boolean {
-  if (intent.workload.id === workloadId) return true;
+/** It is its own workload, or it has stopped containers of that and has not brought them back for good. */
+function worksOn({ intent, facts, done, undone }: JournalState, lockId: string): boolean {
+  if (intent.workload.id === lockId) return true;
   if (done.has('health') || undone.has('quiesce')) return false;
   const others = (facts.get('others') ?? []) as RestoreFacts['others'];
-  return others.some(({ labels }) => labels[WORKLOAD_LABEL] === workloadId);
+  const containers = (facts.get('containers') ?? []) as RestoreFacts['containers'];
+  return [...others, ...containers].some((container) => lockIdOf(container) === lockId);
 }
 
 /** The previous trees that an intent holds for its undo window; empty when it holds none any more. */

@@ -67,7 +67,7 @@ export async function checkRestore(deps: AgentDeps, intent: ClaimedIntent): Prom
   if (adopted !== null && containers.length === 0)
     await collect(Promise.resolve().then(() => assertComplete(intent.workload.config)));
   const image = await collect(pickImageOrRefuse(deps, intent, containers));
-  const sharing = await collect(checkSharing(deps.engine, intent.workload.id, targets, adoptedIds));
+  const sharing = await collect(checkSharing(deps, intent, targets, adoptedIds));
   refusals.push(...(sharing?.refusals ?? []));
   warnings.push(...(sharing?.warnings ?? []));
 

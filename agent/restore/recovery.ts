@@ -47,7 +47,7 @@ export async function recover(deps: AgentDeps, controlFor: (intentId: string) =>
     const named = { intentId, kind, workload: workload.config.name };
     try {
       const work = (lock: WorkloadLock) => recoverKind(kind, { deps, lock, control: controlFor(intentId) }, intentId);
-      const outcome = await deps.locks.withWorkloadLock(workload.id, work, workload.config.name);
+      const outcome = await deps.locks.withWorkloadLock(workload.id, work, { name: workload.config.name });
       recovered.push({ ...named, outcome, error: null });
     } catch (thrown) {
       recovered.push({ ...named, outcome: null, error: toRefloatError(thrown).toJSON() });

@@ -12,7 +12,7 @@ import type { ClaimedIntent } from '../intents/claimed-intent.ts';
 import type { RestoreFacts } from './facts.ts';
 import { runJournaled } from './run-journaled.ts';
 import type { Saga } from './saga.ts';
-import { retakeOthers } from './sharing.ts';
+import { retake } from './sharing.ts';
 import { checkDisk } from './steps/check-disk.ts';
 import { cleanup } from './steps/cleanup.ts';
 import { health } from './steps/health.ts';
@@ -35,7 +35,7 @@ export const RESTORE: Saga<RestoreFacts> = {
     preserve, //   previous trees become a verified snapshot
     cleanup, //    previous trees held for the undo window
   ],
-  retake: retakeOthers,
+  retake,
   result({ fact, factOrNull }) {
     const preserved = factOrNull('preserve');
     const staged = fact('stage');

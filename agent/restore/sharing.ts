@@ -2,25 +2,25 @@
  * Containers that are not the workload's and run on the paths of a restore: refused by name, unless every volume that they use is shared;
  * then they are stopped and started with it.
  *
- * Guarantees: containers of another workload are touched only under its lock, and only when no intent of it is unfinished; work of other
- * workloads on directories that are exchanged has ended before that, and begins after it.
+ * Guarantees: containers of others are touched only under the lock of their workload (or their own), and only when no intent that works on
+ * them is unfinished; work of other workloads on directories that are exchanged has ended before that, and begins after it.
  */
 import { RefloatError, toRefloatError } from '../../db/errors.ts';
-import { WORKLOAD_LABEL } from '../deploy/labels.ts';
 import { findOutsiders, type Outsider } from '../deploy/outsiders.ts';
-import { recordOther, runsAside } from '../deploy/quiesce.ts';
+import { recordContainers, recordOther, runsAside } from '../deploy/quiesce.ts';
 import { parseSetAside } from '../deploy/set-aside.ts';
 import type { QuiescedContainer } from '../deploy/types.ts';
+import { type Share, shareOf } from '../deploy/workload-lock.ts';
+import type { AgentDeps } from '../deps.ts';
 import type { Engine } from '../docker/engine.ts';
+import type { ClaimedIntent } from '../intents/claimed-intent.ts';
 import type { RestoreFacts, Target } from './facts.ts';
-import { assertNothingUnfinished } from './journal-dir.ts';
+import { assertNothingStuck, assertNothingUnfinished } from './journal-dir.ts';
 import type { StepContext } from './saga.ts';
 
 interface Sharer {
   readonly id: string;
-  readonly name: string;
-  /** Whose it is, by its label; null without one. */
-  readonly workloadId: string | null;
+  readonly lockId: string;
   /** The live paths that it uses. */
   readonly paths: readonly string[];
   /** Those of volumes that are not shared. */
@@ -39,8 +39,7 @@ async function findSharers(
   const outsiders = await findOutsiders(engine, workloadId, live, adoptedIds);
   return [...Map.groupBy(outsiders, ({ id }) => id)].map(([id, touched]) => ({
     id,
-    name: touched[0]?.name ?? id,
-    workloadId: touched[0]?.workloadId ?? null,
+    lockId: touched[0]?.lockId ?? id,
     paths: touched.map(({ path }) => path),
     alone: touched.filter(({ path }) => !shared.has(path)),
   }));
@@ -48,18 +47,19 @@ async function findSharers(
 
 /** @param adoptedIds containers that are the workload's without its label */
 export async function checkSharing(
-  engine: Engine,
-  workloadId: string,
+  { engine, config }: Pick<AgentDeps, 'engine' | 'config'>,
+  { id: intentId, workload }: Pick<ClaimedIntent, 'id' | 'workload'>,
   targets: readonly Target[],
   adoptedIds: readonly string[],
 ): Promise<{ refusals: RefloatError[]; warnings: string[] }> {
   const refusals: RefloatError[] = [];
   const warnings: string[] = [];
-  for (const { id, paths, alone } of await findSharers(engine, workloadId, targets, adoptedIds)) {
+  for (const { id, lockId, paths, alone } of await findSharers(engine, workload.id, targets, adoptedIds)) {
     refusals.push(...alone.map(sharedWith));
     if (alone.length > 0) continue;
     try {
       // What cannot be stopped and started is refused now, and not when the workload is about to stop.
+      assertNothingStuck(config.stateDir, lockId, intentId);
       const other = await recordOther(engine, id);
       if (other === null) continue;
       warnings.push(`the container "${other.name}" shares ${paths.join(' and ')}, and is stopped and started too`);
@@ -83,46 +83,66 @@ export function sharedWith(outsider: { readonly name: string; readonly path: str
 }
 
 /**
- * The containers of others on the shared volumes, as they are once nobody else works on them; that goes on until the lock lets go. One
- * that came since the check and uses more than is shared is left alone, so that the last look before the swap finds it.
- * @throws RefloatError `WORKLOAD_BUSY`, `WORKLOAD_STUCK` (an intent of theirs is unfinished),
+ * The workload's containers, and those of others on the shared volumes, as they are once nobody else works on them; that goes on until
+ * the lock lets go. One that came since the check and uses more than is shared is left alone, so that the last look before the swap
+ * finds it.
+ * @throws RefloatError `WORKLOAD_BUSY`, `WORKLOAD_STUCK` (an intent that works on them is unfinished),
  *   `CONTAINER_FAILED` (one was started with --rm); the signal's reason
  */
-export async function recordOthers(context: StepContext<RestoreFacts>): Promise<QuiescedContainer[]> {
+export async function recordAll(
+  context: StepContext<RestoreFacts>,
+): Promise<Pick<RestoreFacts, 'containers' | 'others'>> {
   const { deps, intent, lock, signal, fact } = context;
-  const { targets, adoptedIds } = fact('preflight');
-  const look = async (): Promise<Sharer[]> => {
-    if (!targets.some((target) => target.shared)) return [];
-    const all = await findSharers(deps.engine, intent.workload.id, targets, adoptedIds);
-    return all.filter(({ alone }) => alone.length === 0);
-  };
+  const { adoptedIds } = fact('preflight');
   for (;;) {
-    const sharers = await look();
-    const workloadIds = [...new Set(sharers.flatMap(({ workloadId }) => workloadId ?? []))];
-    const needed = { workloadIds, exchanges: exchangedBy(targets) };
+    const others = await recordOthers(context);
+    const containers = await recordContainers(deps.engine, intent.workload.id, adoptedIds);
+    const all = [...containers, ...others];
+    const needed = shareWith(all, fact('preflight'));
     if (!lock.has(needed)) {
       await lock.take(needed, signal, (names) => warnOfWait(names, context.warn));
       // Whoever was seen may have been stopped, started or replaced meanwhile.
       continue;
     }
-    for (const id of workloadIds) assertNothingUnfinished(deps.config.stateDir, id, intent.id);
-    const aside = sharers.find(({ name }) => parseSetAside(name) !== null);
+    for (const id of shareOf(all).ids) assertNothingUnfinished(deps.config.stateDir, id, intent.id);
+    const aside = others.find(({ name }) => parseSetAside(name) !== null);
     if (aside !== undefined) throw runsAside(aside);
-    const found = await Promise.all(sharers.map(({ id }) => recordOther(deps.engine, id)));
-    return found.filter((other) => other !== null);
+    return { containers, others };
   }
 }
 
-/** The same locks after an interruption, for the containers that were recorded; none where they run again already. */
-export async function retakeOthers({ lock, signal, fact, factOrNull }: StepContext<RestoreFacts>): Promise<void> {
-  const others = factOrNull('others');
-  if (others === null || factOrNull('health') !== null) return;
-  const workloadIds = others.flatMap(({ labels }) => labels[WORKLOAD_LABEL] ?? []);
-  await lock.take({ workloadIds, exchanges: exchangedBy(fact('preflight').targets) }, signal);
+async function recordOthers({ deps, intent, fact }: StepContext<RestoreFacts>): Promise<QuiescedContainer[]> {
+  const { targets, adoptedIds } = fact('preflight');
+  if (!targets.some((target) => target.shared)) return [];
+  const sharers = await findSharers(deps.engine, intent.workload.id, targets, adoptedIds);
+  const found = await Promise.all(
+    sharers.filter(({ alone }) => alone.length === 0).map(({ id }) => recordOther(deps.engine, id)),
+  );
+  return found.filter((other) => other !== null);
 }
 
-function exchangedBy(targets: readonly Target[]): string[] {
-  return targets.map(({ live }) => live);
+/** The same locks after an interruption, for the containers that were recorded, unless they run again already. */
+export async function retake({ lock, signal, factOrNull }: StepContext<RestoreFacts>): Promise<void> {
+  const checked = factOrNull('preflight');
+  if (checked === null) return;
+  const others = factOrNull('others');
+  const isOver = others === null || factOrNull('health') !== null;
+  const share = isOver ? trees(checked) : shareWith([...others, ...(factOrNull('containers') ?? [])], checked);
+  await lock.take(share, signal);
+}
+
+/** From before the first stop until the workload is healthy: what is stopped, what is exchanged, and on what containers are started. */
+function shareWith(all: readonly QuiescedContainer[], checked: RestoreFacts['preflight']): Share {
+  const exchanges = checked.targets.map(({ live }) => live);
+  const { ids, uses } = shareOf(all);
+  return { ids, exchanges, uses: [...uses, ...Object.values(checked.hostPaths), ...trees(checked).uses] };
+}
+
+/** From staging to the end: where the new and then the previous trees lie. Nobody is to exchange a directory in which that is. */
+export function trees({ targets }: Pick<RestoreFacts['preflight'], 'targets'>): Pick<Share, 'uses'> {
+  // Inside a mount point they lie in what changes places itself, and stay where they are.
+  const beside = targets.filter(({ mountPoint }) => !mountPoint);
+  return { uses: beside.map(({ privateDirectory }) => privateDirectory) };
 }
 
 /** Such a wait may last; whoever looks on learns for whom it is. */

@@ -8,9 +8,11 @@ import { findAdopted } from '../../deploy/find-adopted.ts';
 import { findOutsiders } from '../../deploy/outsiders.ts';
 import { pickImage } from '../../deploy/pick-image.ts';
 import { recordContainers } from '../../deploy/quiesce.ts';
+import type { QuiescedContainer } from '../../deploy/types.ts';
+import { type Share, shareOf } from '../../deploy/workload-lock.ts';
 import type { AgentDeps } from '../../deps.ts';
 import { resolveVolume } from '../../fs/volume-path.ts';
-import type { ClaimedIntent } from '../../intents/claimed-intent.ts';
+import type { ClaimedIntent, WorkloadRef } from '../../intents/claimed-intent.ts';
 import { assertNothingUnfinished } from '../../restore/journal-dir.ts';
 import { sameDirectoryRefusals } from '../../restore/nesting.ts';
 import type { Step } from '../../restore/saga.ts';
@@ -29,14 +31,17 @@ export const preflight: Step<CaptureFacts, 'preflight'> = {
     refuse(refusals);
     const paths = volumes.map((volume) => volume.path);
     // In the middle of a restore of another workload they are neither old nor new, and containers of this one may be stopped.
-    await lock.take({ uses: paths }, signal, (names) => warnOfWait(names, warn));
-    const found = await findAdopted(
-      deps.engine,
-      workload.config,
-      new Map(volumes.map(({ name, path }) => [name, path])),
-    );
-    const adopted = found.map(({ id }) => id);
-    const containers = await recordContainers(deps.engine, workload.id, adopted);
+    const look = () => lookAt(deps, workload, volumes);
+    let { adopted, containers } = await look();
+    for (
+      let share = shareOfCapture(volumes, containers);
+      !lock.has(share);
+      share = shareOfCapture(volumes, containers)
+    ) {
+      await lock.take(share, signal, (names) => warnOfWait(names, warn));
+      ({ adopted, containers } = await look());
+    }
+    for (const id of adopted) assertNothingUnfinished(deps.config.stateDir, id, intent.id);
     for (const outsider of await findOutsiders(deps.engine, workload.id, paths, adopted)) {
       if (outsider.readOnly) continue;
       warn(
@@ -59,6 +64,25 @@ export const preflight: Step<CaptureFacts, 'preflight'> = {
     };
   },
 };
+
+/** What it reads, and what it freezes. */
+export function shareOfCapture(
+  volumes: readonly SnapshotSource[],
+  containers: readonly QuiescedContainer[],
+): Pick<Share, 'ids' | 'uses'> {
+  const { ids, uses } = shareOf(containers);
+  return { ids, uses: [...volumes.map(({ path }) => path), ...uses] };
+}
+
+async function lookAt(
+  deps: AgentDeps,
+  { id, config }: WorkloadRef,
+  volumes: readonly SnapshotSource[],
+): Promise<{ adopted: string[]; containers: QuiescedContainer[] }> {
+  const hostPaths = new Map(volumes.map(({ name, path }) => [name, path]));
+  const adopted = (await findAdopted(deps.engine, config, hostPaths)).map((container) => container.id);
+  return { adopted, containers: await recordContainers(deps.engine, id, adopted) };
+}
 
 async function resolveAll(
   deps: AgentDeps,

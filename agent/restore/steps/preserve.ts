@@ -7,6 +7,7 @@ import { createSnapshot } from '../../snapshots/create-snapshot.ts';
 import { snapshotStore } from '../../snapshots/store.ts';
 import type { RestoreFacts } from '../facts.ts';
 import type { Step } from '../saga.ts';
+import { trees } from '../sharing.ts';
 
 export const preserve: Step<RestoreFacts, 'preserve'> = {
   name: 'preserve',
@@ -14,7 +15,7 @@ export const preserve: Step<RestoreFacts, 'preserve'> = {
 
   async act({ deps, intent, lock, control, fact, factOrNull, note }) {
     // That the workload is healthy is durable by now: nothing is taken back any more, and others may go on with what they share with it.
-    lock.letGo();
+    lock.letGo(trees(fact('preflight')));
     // Each by itself: a crash may have come between the two.
     if (factOrNull('preRestoreSnapshotId') === null) note('preRestoreSnapshotId', newId());
     if (factOrNull('undoUntil') === null) {

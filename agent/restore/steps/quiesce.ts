@@ -4,16 +4,10 @@
  * volumes are stopped as well, under the locks of their workloads, which are kept until health or the end of the unwinding.
  * Undo puts the policies back and starts what ran, once what was being stopped has ended.
  */
-import {
-  disableRestarts,
-  recordContainers,
-  resume,
-  stopAll as stopContainers,
-  quiesce as stopForCertain,
-} from '../../deploy/quiesce.ts';
+import { disableRestarts, resume, stopAll as stopContainers, quiesce as stopForCertain } from '../../deploy/quiesce.ts';
 import type { RestoreFacts } from '../facts.ts';
 import type { Step, StepContext } from '../saga.ts';
-import { recordOthers } from '../sharing.ts';
+import { recordAll } from '../sharing.ts';
 
 export const quiesce: Step<RestoreFacts, 'quiesce'> = {
   name: 'quiesce',
@@ -23,9 +17,10 @@ export const quiesce: Step<RestoreFacts, 'quiesce'> = {
   async act(context) {
     const { deps, intent, fact, factOrNull, note } = context;
     // A second run must not record what the first one has stopped already.
-    if (factOrNull('others') === null) note('others', await recordOthers(context));
     if (factOrNull('containers') === null) {
-      note('containers', await recordContainers(deps.engine, intent.workload.id, fact('preflight').adoptedIds));
+      const { containers, others } = await recordAll(context);
+      note('others', others);
+      note('containers', containers);
     }
     const all = [...fact('containers'), ...fact('others')];
     await disableRestarts(deps.engine, all);

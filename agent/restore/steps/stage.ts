@@ -25,6 +25,7 @@ import type { RestoreFacts, Target } from '../facts.ts';
 import { checkFidelity } from '../fidelity.ts';
 import { assertHeld } from '../hold.ts';
 import type { Step, StepContext } from '../saga.ts';
+import { trees, warnOfWait } from '../sharing.ts';
 
 export const stage: Step<RestoreFacts, 'stage'> = {
   name: 'stage',
@@ -32,6 +33,7 @@ export const stage: Step<RestoreFacts, 'stage'> = {
 
   async act(context) {
     const { targets, adoptedFrom } = context.fact('preflight');
+    await context.lock.take(trees({ targets }), context.signal, (names) => warnOfWait(names, context.warn));
     if (adoptedFrom !== null) assertHeld(context.deps, adoptedFrom, targets);
     makeParents(context, targets);
     if (context.factOrNull('roots') === null) context.note('roots', rootsOf(targets));

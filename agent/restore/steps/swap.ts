@@ -81,8 +81,10 @@ export const swap: Step<RestoreFacts, 'swap'> = {
       exchangeBack(exchange);
       crashPoint(`swap-undo-after:${exchange.volume}`);
     }
+    const made = factOrNull('parents') ?? [];
     for (const target of [...fact('preflight').targets].reverse()) {
-      if (!target.existed) await removeStandIn(target);
+      // A deploy of another workload that shares it may have made it meanwhile, and run on it.
+      if (!target.existed && made.includes(target.live)) await removeStandIn(target);
     }
   },
 

@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
+import type { AgentConfig } from '../../../agent/config.ts';
 import type { Engine } from '../../../agent/docker/engine.ts';
+import type { WorkloadRef } from '../../../agent/intents/claimed-intent.ts';
 import type { RestoreFacts, Target } from '../../../agent/restore/facts.ts';
 import type { StepContext } from '../../../agent/restore/saga.ts';
-import { checkSharing, recordOthers } from '../../../agent/restore/sharing.ts';
+import { checkSharing, recordAll } from '../../../agent/restore/sharing.ts';
 import { testEngine } from '../../helpers/engine.ts';
 import { mountsFirst } from '../../helpers/fault-engine.ts';
 import { restoreTarget } from '../../helpers/target.ts';
@@ -15,14 +17,21 @@ const real = await testEngine();
 const { engine } = real;
 real.removeAllAtEnd();
 
+const NOWHERE = { stateDir: '/nowhere' } as AgentConfig;
+
 /** As where nobody else works on anything. */
-const recordAlone = (through: Engine, id: string, targets: readonly Target[]) =>
-  recordOthers({
-    deps: { engine: through, config: { stateDir: '/nowhere' } },
+const recordAlone = async (through: Engine, id: string, targets: readonly Target[]) => {
+  const context = {
+    deps: { engine: through, config: NOWHERE },
     intent: { id, workload: { id } },
     lock: { has: () => true },
-    fact: () => ({ targets, adoptedIds: [] }),
-  } as unknown as StepContext<RestoreFacts>);
+    fact: () => ({ targets, adoptedIds: [], hostPaths: {} }),
+  } as unknown as StepContext<RestoreFacts>;
+  return (await recordAll(context)).others;
+};
+
+const check = (through: Engine, id: string, targets: readonly Target[]) =>
+  checkSharing({ engine: through, config: NOWHERE }, { id, workload: { id } as WorkloadRef }, targets, []);
 
 test('who shares a volume is named; one that was started with --rm is refused before anything stops', async () => {
   const workload = await testWorkload(real);
@@ -31,10 +40,9 @@ test('who shares a volume is named; one that was started with --rm is refused be
   const source = workload.live;
   await engine.start(await real.create({ name, mounts: [{ type: 'bind', source, target: '/x', readOnly: false }] }));
   const target = restoreTarget(workload.live, { volume: 'data', mountPoint: false, privateName: '.refloat-x' });
-  const check = (shared: boolean, through = engine) =>
-    checkSharing(through, workload.workload.id, [{ ...target, shared }], []);
-  const codes = async (...args: Parameters<typeof check>) => {
-    const { refusals, warnings } = await check(...args);
+  const checkOne = (shared: boolean, through = engine) => check(through, workload.workload.id, [{ ...target, shared }]);
+  const codes = async (...args: Parameters<typeof checkOne>) => {
+    const { refusals, warnings } = await checkOne(...args);
     for (const { message } of refusals) assert.match(message, new RegExp(name));
     return [...refusals.map(({ code }) => code), ...warnings.map((warning) => warning.includes(name))];
   };
@@ -65,18 +73,18 @@ test('one that also mounts a volume that is not shared is refused for that one, 
     [first, second].map((live) => restoreTarget(live, { volume: basename(live) }, { shared: shared.includes(live) }));
   for (const early of [first, second]) {
     const through = mountsFirst(engine, ({ source }) => source === early);
-    const { refusals, warnings } = await checkSharing(through, id, targets([first]), []);
+    const { refusals, warnings } = await check(through, id, targets([first]));
     assert.deepEqual(
       [refusals.map(({ code, details }) => [code, details]), warnings],
       [[['VOLUME_SHARED', { container: name, path: second }]], []],
     );
     assert.deepEqual(await recordAlone(through, id, targets([first])), []);
-    const none = await checkSharing(through, id, targets([]), []);
+    const none = await check(through, id, targets([]));
     assert.deepEqual(
       none.refusals.map(({ details }) => details?.['path']),
       [first, second],
     );
-    const both = await checkSharing(through, id, targets([first, second]), []);
+    const both = await check(through, id, targets([first, second]));
     assert.deepEqual(both, {
       refusals: [],
       warnings: [`the container "${name}" shares ${first} and ${second}, and is stopped and started too`],

@@ -3,9 +3,10 @@
  * each test begins the second one in the moment of the first one that is meant.
  */
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { afterEach, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { HeldControl } from '../../../agent/claim/held-control.ts';
 import { compose } from '../../../agent/compose.ts';
 import { parseConfig } from '../../../agent/config.ts';
@@ -18,6 +19,7 @@ import type { ClaimedIntent, WorkloadRef } from '../../../agent/intents/claimed-
 import { runIntent } from '../../../agent/intents/run-intent.ts';
 import { recoverHost } from '../../../agent/recover-host.ts';
 import { sha256Of } from '../../../agent/snapshots/manifest.ts';
+import { RefloatError } from '../../../db/errors.ts';
 import { newId } from '../../../db/ids.ts';
 import type { IntentKind } from '../../../db/intent-state.ts';
 import type { Outcome } from '../../../db/results.ts';
@@ -35,7 +37,7 @@ afterEach(() => docker.removeAll());
 interface Side {
   readonly workload: WorkloadRef;
   /** Begins an intent; the end of it. */
-  run(kind: IntentKind, more?: Partial<ClaimedIntent>): Promise<Outcome>;
+  run(kind: IntentKind, more?: Partial<ClaimedIntent>, signal?: AbortSignal): Promise<Outcome>;
   succeed(kind: IntentKind, more?: Partial<ClaimedIntent>): Promise<Outcome>;
   /** Its only container. */
   container(): Promise<ContainerInfo>;
@@ -103,9 +105,10 @@ async function stage(
       ...more[letter],
     });
     docker.ownWorkload(workload.id);
-    const run: Side['run'] = async (kind, rest = {}) => {
+    const run: Side['run'] = async (kind, rest = {}, signal = SILENT_CONTROL.signal) => {
       const control = {
         ...SILENT_CONTROL,
+        signal,
         started: async () => say(`${letter} ${kind} begins`),
         emit: (type: string, data: Record<string, unknown>) =>
           say(`${letter} ${kind} ${type === 'warning' ? data['message'] : `${data['step']} ${data['status']}`}`),
@@ -321,7 +324,7 @@ test('a container of a workload that is not done in time is not touched, and the
   const { a, b, good, deps, which } = await deployed({ patienceMs: 50 });
   const { startedAt } = await b.container();
   const { name } = b.workload.config;
-  const outcome = await deps.locks.withWorkloadLock(b.workload.id, () => a.run('restore', good), name);
+  const outcome = await deps.locks.withWorkloadLock(b.workload.id, () => a.run('restore', good), { name });
   assert.deepEqual([outcome.state, outcome.error?.code], ['rolled_back', 'WORKLOAD_BUSY']);
   assert.match(outcome.error?.message ?? '', named(b));
   assert.equal(which(), 'bad');
@@ -370,7 +373,7 @@ test('a restore is refused where a workload of its others is stuck', async () =>
   });
   assert.equal((await b.run('capture')).state, 'stuck');
   const outcome = await a.run('restore', good);
-  assert.deepEqual([outcome.state, outcome.error?.code], ['rolled_back', 'WORKLOAD_STUCK']);
+  assert.deepEqual([outcome.state, outcome.error?.code], ['failed', 'WORKLOAD_STUCK']);
   assert.match(outcome.error?.message ?? '', named(b));
   assert.equal(which(), 'bad');
   await recoverHost(deps);
@@ -388,4 +391,130 @@ test('a restore leaves alone what an unfinished deploy of another workload has s
   await b.succeed('deploy');
   const now = await b.container();
   assert.deepEqual([now.id, now.name, now.startedAt], [id, name, container.startedAt]);
+});
+
+const other = (source: string) =>
+  ({ name: 'other', scope: 'project', source, target: '/volumes/other', shared: true }) as const;
+
+/** A restore of the one begins a restore of the other one when it stops this container, and goes on when that one waits or ends. */
+async function oneAfterTheOther(
+  { onCall, saying, said }: Pick<Stage, 'onCall' | 'saying' | 'said'>,
+  stopped: string,
+  begin: { first: () => Promise<Outcome>; second: () => Promise<Outcome>; waits: string; step: string },
+): Promise<void> {
+  const [one, two] = begin.waits === 'b' ? ['a', 'b'] : ['b', 'a'];
+  let second: Promise<Outcome> | null = null;
+  onCall('stop', stopped, async () => {
+    second = begin.second();
+    await saying(`${two} restore waits for`, second);
+  });
+  await begin.first();
+  await second;
+  assert.ok(
+    said.indexOf(`${one} restore health done`) < said.indexOf(`${two} restore ${begin.step} done`),
+    said.join('\n'),
+  );
+}
+
+test('restores of two directories follow one another where a container without a label is on both', async () => {
+  const { a, b, good, live, capture, ...made } = await deployed({ b: { volumes: [other('other')] } });
+  const ofB = await capture(b);
+  const mounts = [{ type: 'bind', source: dirname(live), target: '/x', readOnly: true }] as const;
+  const restartPolicy = { name: 'unless-stopped', maximumRetryCount: 0 } as const;
+  const id = await docker.create({ name: `backup-${newId().slice(-12)}`, mounts, restartPolicy });
+  await docker.engine.start(id);
+  await oneAfterTheOther(made, id, {
+    first: () => a.succeed('restore', good),
+    second: () => b.succeed('restore', ofB),
+    waits: 'b',
+    step: 'quiesce',
+  });
+  const now = await docker.engine.inspect(id);
+  assert.deepEqual(now === null ? null : asBefore(now), AS_BEFORE);
+});
+
+test('a restore waits for one that exchanges a directory on which it would start containers', async () => {
+  const { a, b, good, capture, ...made } = await deployed({ b: { volumes: [other('other')] } });
+  const ofB = await capture(b);
+  const volumes = [...a.workload.config.volumes, { ...other('other'), optional: false }];
+  const workload = { ...a.workload, config: { ...a.workload.config, volumes } } as WorkloadRef;
+  await oneAfterTheOther(made, (await b.container()).id, {
+    first: () => b.succeed('restore', ofB),
+    second: () => a.run('restore', { ...good, workload }),
+    waits: 'a',
+    step: 'quiesce',
+  });
+});
+
+test('a restore stages nothing in a directory while that is exchanged', async () => {
+  const { a, b, good, capture, ...made } = await deployed({
+    a: { volumes: [other('data/inner')] },
+    b: { volumes: [other('data')] },
+  });
+  const ofB = await capture(b);
+  const { id } = await a.container();
+  await docker.engine.stop(id, 5);
+  await docker.engine.remove(id);
+  await oneAfterTheOther(made, (await b.container()).id, {
+    first: () => b.succeed('restore', ofB),
+    second: () => a.succeed('restore', good),
+    waits: 'a',
+    step: 'stage',
+  });
+});
+
+test('while a restore has stopped its container a workload is verified, and what waits for it is cancelled at once', async () => {
+  const { a, b, good, onCall, capture, said } = await deployed();
+  const ofB = await capture(b);
+  const ended: string[] = [];
+  onCall('stop', (await b.container()).id, async () => {
+    const cancel = new AbortController();
+    const waiting = b.run('capture', {}, cancel.signal).then(({ state }) => void ended.push(state));
+    await asFarAsItGoes();
+    cancel.abort(new RefloatError('CANCELLED', 'cancelled', { hint: '' }));
+    await asFarAsItGoes();
+    const verified = b.run('verify', ofB).then(({ state }) => void ended.push(state));
+    await Promise.race([Promise.all([waiting, verified]), sleep(20_000, null, { ref: false })]);
+    ended.push('a goes on');
+  });
+  await a.succeed('restore', good);
+  assert.deepEqual(ended.slice(0, 3), ['cancelled', 'succeeded', 'a goes on']);
+  assert.ok(
+    said.some((line) => line.startsWith('b capture waits for') && named(a).test(line)),
+    said.join('\n'),
+  );
+});
+
+test('a deploy that failed is put right when no restore exchanges its directory', async () => {
+  const { a, b, good, onCall, saying, said } = await deployed();
+  const container = await b.container();
+  await docker.engine.rename(container.id, setAsideName('deploy', b.workload.id, newId(), record(container)));
+  await docker.engine.stop(container.id, 5);
+  let second: Promise<Outcome> | null = null;
+  onCall('start', container.id, () => said.push('b starts'));
+  onCall('stop', (await a.container()).id, async () => {
+    second = b.succeed('deploy');
+    await saying('b deploy waits for', second);
+  });
+  await a.succeed('restore', good);
+  await second;
+  assert.ok(said.indexOf('a restore health done') < said.indexOf('b starts'), said.join('\n'));
+});
+
+test('a directory that a deploy made while a restore was waiting for it is not removed when that one is taken back', async () => {
+  const { a, b, live, saying, capture } = await stage({ a: { env: { FAIL_IF: '/volumes/data/fail' } } });
+  await a.succeed('deploy');
+  writeFileSync(join(live, 'fail'), '');
+  const unhealthy = await capture(a);
+  const { id } = await a.container();
+  await docker.engine.stop(id, 5);
+  await docker.engine.remove(id);
+  rmSync(live, { recursive: true });
+  const restore = a.run('restore', unhealthy);
+  await saying('a restore preflight done', restore);
+  await b.succeed('deploy');
+  const { state, error } = await restore;
+  assert.deepEqual([state, error?.code], ['rolled_back', 'UNHEALTHY'], JSON.stringify(error));
+  assert.ok(existsSync(live));
+  assert.deepEqual(asBefore(await b.container()), AS_BEFORE);
 });
