@@ -20,7 +20,7 @@ export function openHolder(path: string): number {
   const names = dirname(path).split('/');
   const start = privateAbove(names);
   if (start < 0) return openSync(dirname(path), DIRECTORY);
-  let fd = openSync(names.slice(0, start).join('/'), DIRECTORY);
+  let fd = openSync(names.slice(0, start).join('/') || '/', DIRECTORY);
   for (const name of names.slice(start)) {
     const above = fd;
     try {

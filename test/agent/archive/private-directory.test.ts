@@ -28,6 +28,7 @@ import {
 } from '../../../agent/fs/durable.ts';
 import { keepingTime } from '../../../agent/fs/keeping-time.ts';
 import { removeTree } from '../../../agent/fs/remove-tree.ts';
+import { newId } from '../../../db/ids.ts';
 import { createArchiver } from '../../helpers/shipped-archiver.ts';
 import { compareTrees, snapshotTree } from '../../helpers/tree.ts';
 
@@ -139,4 +140,17 @@ test('without a link it is one directory like another, behind the whole wall', a
   assert.deepEqual(compareTrees(snapshotTree(join(base, 'many')), snapshotTree(join(own, 'new'))), []);
   await archiver.copy(copy({ index: join(own, '.data.first') }));
   assert.equal(readFileSync(join(own, 'data', 'file'), 'utf8'), 'of the application');
+});
+
+test('it may lie right below the root of the file system', async () => {
+  const top = `/.refloat-${newId()}`;
+  try {
+    makeDirectoryDurably(top, 0o700);
+    await archiver.extract({ ...extraction, destination: join(top, 'data') });
+    assert.deepEqual(compareTrees(snapshotTree(join(base, 'many')), snapshotTree(join(top, 'data'))), []);
+    await removeTree(top);
+    assert.ok(!existsSync(top));
+  } finally {
+    rmSync(top, { recursive: true, force: true });
+  }
 });
