@@ -29,3 +29,8 @@ export async function thaw({ deps, intent, factOrNull, warn }: StepContext<Captu
       intent.workload.config.capture.freeze satisfies never;
   }
 }
+
+/** Whether there are containers that `freeze` put to rest. */
+export function standStill({ intent, fact }: Pick<StepContext<CaptureFacts>, 'intent' | 'fact'>): boolean {
+  return intent.workload.config.capture.freeze !== 'live' && fact('freeze').frozen.length > 0;
+}

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { pino } from 'pino';
 import type { CaptureFacts } from '../../../agent/capture/facts.ts';
+import { clone } from '../../../agent/capture/steps/clone.ts';
 import { resume } from '../../../agent/capture/steps/resume.ts';
 import { WorkloadLocks } from '../../../agent/deploy/workload-lock.ts';
 import type { AgentDeps } from '../../../agent/deps.ts';
@@ -17,6 +18,7 @@ import { recoverSaga } from '../../../agent/restore/recover-saga.ts';
 import { letRun, rollForward, type SagaRun, unwind } from '../../../agent/restore/run-saga.ts';
 import type { AnyStep, Saga } from '../../../agent/restore/saga.ts';
 import { RefloatError } from '../../../db/errors.ts';
+import { newId } from '../../../db/ids.ts';
 import { claimedIntent } from '../../helpers/intent.ts';
 import { SILENT_CONTROL } from '../../helpers/silent-control.ts';
 
@@ -225,6 +227,38 @@ test('a clock that is set while the containers stand still does not change the d
       },
       clock,
     );
+  }
+});
+
+test('what could pass while archives are written is waited for only where no container stands still meanwhile', async () => {
+  for (const [frozen, tries] of [
+    [['one'], 1],
+    [[], 2],
+  ] as const) {
+    const saga: Saga<CaptureFacts> = { steps: [clone], retake: async () => undefined, result: () => ({}) };
+    await underJournal(saga, async (run) => {
+      const facts: Partial<CaptureFacts> = {
+        preflight: {
+          ...{ snapshotId: newId(), image: 'i', imageId: 'sha256:i', adopted: [] },
+          volumes: [{ name: 'data', scope: 'absolute', source: '/data', target: '/data', path: '/data' }],
+        },
+        check_disk: { fileSystems: [], contentBytes: 0, copies: [] },
+        catch_up: { caughtUp: false, taken: 0 },
+        freezing: new Date().toISOString(),
+        freeze: { mode: 'stop', frozen },
+      };
+      for (const [name, fact] of Object.entries(facts)) run.journal.append({ type: 'note', name, fact });
+      let packed = 0;
+      const pack = async () => {
+        packed += 1;
+        const disposition = packed < 2 ? 'retry' : 'fail';
+        throw new RefloatError('INTERNAL', 'EMFILE', { hint: 'h', disposition });
+      };
+      const config = { stateDir: mkdtempSync(join(directory, 'state-')) };
+      const deps = { ...run.deps, config, archiver: { pack } } as unknown as AgentDeps;
+      const { state, error } = await rollForward({ ...run, deps });
+      assert.deepEqual([state, error?.code, packed], ['rolled_back', 'INTERNAL', tries]);
+    });
   }
 });
 
