@@ -1,11 +1,18 @@
 /** Changes inside a directory that belongs to the user, which must not show in its time. */
 import { syncDirectory } from './durable.ts';
-import { removeTree } from './remove-tree.ts';
+import { emptyTree, removeTree } from './remove-tree.ts';
 import { type RootMetadata, readRootMetadata, writeRootTime } from './root-metadata.ts';
 
-/** Owner, mode and attributes may be changed meanwhile by whoever the directory belongs to. */
-export async function keepingTime<T>(directory: string, work: () => T | Promise<T>): Promise<T> {
-  const before = readRootMetadata(directory);
+/**
+ * Owner, mode and attributes may be changed meanwhile by whoever the directory belongs to. A change of theirs that moves the time is
+ * lost in it, so `work` is short.
+ * @param before what the time is put back to; by default what it is now
+ */
+export async function keepingTime<T>(
+  directory: string,
+  work: () => T | Promise<T>,
+  before: RootMetadata = readRootMetadata(directory),
+): Promise<T> {
   try {
     return await work();
   } finally {
@@ -25,6 +32,6 @@ export async function removeFromMountPoint(
   root: string,
   { before, isBetween }: { readonly before: RootMetadata | undefined; readonly isBetween: boolean },
 ): Promise<void> {
-  await keepingTime(root, () => removeTree(directory));
-  if (isBetween && before !== undefined) writeRootTime(root, before);
+  await emptyTree(directory);
+  await keepingTime(root, () => removeTree(directory), isBetween ? before : undefined);
 }

@@ -8,7 +8,7 @@ import { closeSync, constants, fstatSync, openSync, readdirSync, rmdirSync, unli
 import { dirname } from 'node:path';
 import { setImmediate as yieldToOthers } from 'node:timers/promises';
 import { RefloatError } from '../../db/errors.ts';
-import { below, openHolder } from '../archive/holder.ts';
+import { below, openHolder, throughHolder } from '../archive/holder.ts';
 import { identify, syncDescriptor, syncIfThere } from './durable.ts';
 
 const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
@@ -23,16 +23,22 @@ export async function removeTree(path: string): Promise<void> {
   const holder = openHolder(path);
   try {
     const at = below(holder, path);
-    const fd = openSync(at, DIRECTORY);
-    try {
-      await empty(fd, fstatSync(fd).dev, { removed: 0 });
-    } finally {
-      closeSync(fd);
-    }
+    await emptyTree(at);
     rmdirSync(at);
     syncDescriptor(holder, dirname(path));
   } finally {
     closeSync(holder);
+  }
+}
+
+/** Removes everything below `path`, for good once that itself is removed; fine if it is gone. */
+export async function emptyTree(path: string): Promise<void> {
+  if (identify(path) === null) return;
+  const fd = throughHolder(path, (at) => openSync(at, DIRECTORY));
+  try {
+    await empty(fd, fstatSync(fd).dev, { removed: 0 });
+  } finally {
+    closeSync(fd);
   }
 }
 

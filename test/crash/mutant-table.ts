@@ -171,7 +171,7 @@ export const MUTANTS: readonly Mutant[] = [
     "stage: the mount point's root keeps its new time",
     'mount',
     'agent/fs/keeping-time.ts',
-    'if (isBetween && before !== undefined) writeRootTime(root, before);',
+    ', isBetween ? before : undefined',
   ),
   cut(
     'recovery: half-made snapshots stay',

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, readdirSync, rmdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { setImmediate as yieldToOthers } from 'node:timers/promises';
 import { planCopies, prepareCopies, removeCopies } from '../../../agent/capture/copies.ts';
 import type { CaptureFacts } from '../../../agent/capture/facts.ts';
 import type { StepContext } from '../../../agent/restore/saga.ts';
@@ -64,4 +65,18 @@ test('a crash between making the directory and putting the time back shows in no
   await removeCopies(context);
   await removeCopies(context);
   assert.equal(root().time, T0.getTime());
+});
+
+test('what others changed while a copy of many files was removed stays', async () => {
+  await prepareCopies(context);
+  mkdirSync(copy);
+  for (let file = 0; file < 5000; file += 1) writeFileSync(join(copy, `${file}`), '');
+  utimesSync(disk.path, T0, T0);
+  const removed = removeCopies(context);
+  await yieldToOthers();
+  writeFileSync(join(disk.path, 'meanwhile'), '');
+  const changed = root();
+  assert.ok(readdirSync(copy).length > 0, 'it was still being removed');
+  await removed;
+  assert.deepEqual(root(), changed);
 });
