@@ -102,7 +102,8 @@ export async function removeCopies(context: Pick<StepContext<CaptureFacts>, 'fac
       await removeTree(directory);
       continue;
     }
-    const before = context.factOrNull('roots')?.[root.volume];
+    // Once there were copies their removal may be long ago, and the application may have moved the time since.
+    const before = context.factOrNull('copy') === null ? context.factOrNull('roots')?.[root.volume] : undefined;
     const isBetween = inIt.every(({ path }) => identify(path) === null);
     await removeFromMountPoint(directory, root.live, { before, isBetween });
   }

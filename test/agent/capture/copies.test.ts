@@ -25,10 +25,10 @@ function capture() {
     factOrNull: (name: string) => facts.get(name) ?? null,
     note: (name: string, value: unknown) => facts.set(name, value),
   } as unknown as StepContext<CaptureFacts>;
-  return { context, copy: copies[0]?.path ?? '' };
+  return { context, facts, copy: copies[0]?.path ?? '' };
 }
 
-const { context, copy } = capture();
+const { context, facts, copy } = capture();
 const root = (): { mode: number; time: number } => {
   const { mode, mtimeMs } = statSync(disk.path);
   return { mode: mode & 0o7777, time: mtimeMs };
@@ -78,5 +78,17 @@ test('what others changed while a copy of many files was removed stays', async (
   const changed = root();
   assert.ok(readdirSync(copy).length > 0, 'it was still being removed');
   await removed;
+  assert.deepEqual(root(), changed);
+});
+
+test('what others changed after the copies were removed stays, also when the capture is taken back', async () => {
+  utimesSync(disk.path, T0, T0);
+  await prepareCopies(context);
+  mkdirSync(copy);
+  facts.set('copy', { copied: true });
+  await removeCopies(context);
+  writeFileSync(join(disk.path, 'later'), '');
+  const changed = root();
+  await removeCopies(context);
   assert.deepEqual(root(), changed);
 });
