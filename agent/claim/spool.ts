@@ -13,6 +13,7 @@ import { dirname, join } from 'node:path';
 import { isUuid } from '../../db/ids.ts';
 import type { IntentEvent, Outcome, SnapshotRecord } from '../../db/results.ts';
 import {
+  identify,
   isNoSpace,
   makeDirectoriesDurably,
   removeFileDurably,
@@ -179,12 +180,18 @@ export class Spool {
     removeFileDurably(this.path);
   }
 
-  /** Postgres takes nothing of it (another holder): kept for people, never delivered. */
+  /** Postgres takes nothing of it (another holder): kept for people, never delivered. May be repeated. */
   setAside(): void {
     this.close();
     const lost = join(dirname(this.path), 'lost');
     makeDirectoriesDurably(lost, 0o700);
-    renameDurably(this.path, join(lost, `${this.intentId}.jsonl`));
+    if (identify(this.path) !== null) {
+      renameDurably(this.path, join(lost, `${this.intentId}.jsonl`));
+      return;
+    }
+    // It was moved, and that is not known to be durable.
+    syncDirectory(lost);
+    syncDirectory(dirname(this.path));
   }
 
   #write(line: Line, sync: boolean): void {

@@ -3,8 +3,10 @@ import assert from 'node:assert/strict';
 import {
   appendFileSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   truncateSync,
@@ -105,4 +107,15 @@ test('a disk that takes no more writes silences nothing while the agent runs', (
   spool.emit('step', { step: 'a' }, now);
   spool.append({ type: 'finish', outcome: DONE });
   assert.deepEqual(numbers(spool), [1, 'finish']);
+});
+
+test('it is set aside once more where the rename had been done and was not known to be durable', () => {
+  const spool = Spool.open(stateDir, intentId);
+  spool.hold(1, 0);
+  const lost = join(stateDir, 'spool', 'lost');
+  mkdirSync(lost);
+  renameSync(spool.path, join(lost, `${intentId}.jsonl`));
+  spool.setAside();
+  assert.ok(existsSync(join(lost, `${intentId}.jsonl`)));
+  assert.deepEqual(listSpools(stateDir), []);
 });
