@@ -161,6 +161,11 @@ export class WorkloadLocks {
       if (!mutex.isLocked()) this.#mutexes.delete(workloadId);
     }
   }
+
+  /** Whether something works on this workload at this moment, also on its containers alone. */
+  isHeld(workloadId: string): boolean {
+    return this.#table.isTaken(workloadId);
+  }
 }
 
 interface Request {
@@ -176,6 +181,10 @@ class Table {
 
   constructor(patienceMs: number) {
     this.patienceMs = patienceMs;
+  }
+
+  isTaken(workloadId: string): boolean {
+    return [...this.#shares.values()].some(({ workloadIds }) => workloadIds.includes(workloadId));
   }
 
   has(lock: WorkloadLock, wanted: Share): boolean {

@@ -99,8 +99,22 @@ export async function measureSpace(deps: AgentDeps, targets: readonly Target[]):
   return { sizes, fileSystems: spaceByFileSystem(spaceNeeds(deps, targets, sizes), readMounts()) };
 }
 
-async function unfinished({ config }: AgentDeps, { id, workload }: ClaimedIntent): Promise<void> {
-  assertNothingUnfinished(config.stateDir, workload.id, id);
+/** A plan asks without its workload's lock: what has no end in its journal may be under way. */
+async function unfinished({ config, locks }: AgentDeps, { id, kind, workload }: ClaimedIntent): Promise<void> {
+  try {
+    assertNothingUnfinished(config.stateDir, workload.id, id);
+  } catch (thrown) {
+    const other = String(toRefloatError(thrown).details?.['intentId']);
+    const hasNoEnd = readJournal(config.stateDir, other).state?.outcome === null;
+    throw kind === 'plan' && hasNoEnd && locks.isHeld(workload.id) ? underWay(other) : thrown;
+  }
+}
+
+function underWay(intentId: string): RefloatError {
+  return new RefloatError('WORKLOAD_BUSY', `the intent ${intentId} works on the workload, or on its containers`, {
+    hint: 'Wait until it has come to its end; then ask for the plan again.',
+    details: { intentId },
+  });
 }
 
 async function pickImageOrRefuse(

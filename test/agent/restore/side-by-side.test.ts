@@ -320,6 +320,22 @@ test('of two restores that would stop each other’s containers one is refused a
   for (const side of [a, b]) assert.deepEqual(asBefore(await side.container()), AS_BEFORE);
 });
 
+test('a plan beside a restore that works on its workload is refused as too early, not as stuck', async () => {
+  const { a, b, good, capture, onCall } = await deployed();
+  const ofB = await capture(b);
+  const refusals = async (): Promise<string[]> => {
+    const plans = [await a.succeed('plan', good), await b.succeed('plan', ofB)];
+    return plans.map(({ result }) => result?.plan?.refusals.map(({ code }) => code).join() ?? 'no plan');
+  };
+  let meanwhile: string[] = [];
+  onCall('stop', (await b.container()).id, async () => {
+    meanwhile = await refusals();
+  });
+  await a.succeed('restore', good);
+  assert.deepEqual(meanwhile, ['WORKLOAD_BUSY', 'WORKLOAD_BUSY']);
+  assert.deepEqual(await refusals(), ['', '']);
+});
+
 test('a container of a workload that is not done in time is not touched, and the refusal names the workload', async () => {
   const { a, b, good, deps, which } = await deployed({ patienceMs: 50 });
   const { startedAt } = await b.container();
