@@ -184,7 +184,7 @@ class Table {
   }
 
   isTaken(workloadId: string): boolean {
-    return [...this.#shares.values()].some(({ workloadIds }) => workloadIds.includes(workloadId));
+    return [...this.#shares.values()].some(({ ids }) => ids.includes(workloadId));
   }
 
   has(lock: WorkloadLock, wanted: Share): boolean {

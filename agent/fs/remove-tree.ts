@@ -23,7 +23,7 @@ export async function removeTree(path: string): Promise<void> {
   const holder = openHolder(path);
   try {
     const at = below(holder, path);
-    await emptyTree(at);
+    await emptyAndClose(openSync(at, DIRECTORY));
     rmdirSync(at);
     syncDescriptor(holder, dirname(path));
   } finally {
@@ -34,7 +34,10 @@ export async function removeTree(path: string): Promise<void> {
 /** Removes everything below `path`, for good once that itself is removed; fine if it is gone. */
 export async function emptyTree(path: string): Promise<void> {
   if (identify(path) === null) return;
-  const fd = throughHolder(path, (at) => openSync(at, DIRECTORY));
+  await emptyAndClose(throughHolder(path, (at) => openSync(at, DIRECTORY)));
+}
+
+async function emptyAndClose(fd: number): Promise<void> {
   try {
     await empty(fd, fstatSync(fd).dev, { removed: 0 });
   } finally {
