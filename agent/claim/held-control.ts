@@ -4,7 +4,7 @@ import { RefloatError } from '../../db/errors.ts';
 import type { Holder } from '../../db/queries/agent-statement.ts';
 import { isStillOurs } from '../../db/queries/is-still-ours.ts';
 import { type CommitAnswer, markCommitted } from '../../db/queries/mark-committed.ts';
-import { renewLease } from '../../db/queries/renew-lease.ts';
+import { type Renewed, renewLease } from '../../db/queries/renew-lease.ts';
 import { startIntent } from '../../db/queries/start-intent.ts';
 import type { IntentEvent, Progress } from '../../db/results.ts';
 import { type AgentDatabase, asRefloatError } from './agent-database.ts';
@@ -69,11 +69,13 @@ export class HeldControl extends SpooledControl {
     );
   }
 
-  /** The work begins. @throws RefloatError `LEASE_LOST` */
+  /** The work begins. @throws RefloatError `LEASE_LOST`; `EXPIRED`: it waited for its turn beyond `not_after` */
   async started(): Promise<void> {
     const { database, holder, log } = this.#options;
+    let renewed: Renewed | null;
     try {
       if (await database.attempt((sql) => startIntent(sql, holder), COMMIT_LIMIT_MS)) return;
+      renewed = await database.attempt((sql) => renewLease(sql, holder), COMMIT_LIMIT_MS);
     } catch (thrown) {
       log.warn(
         { intentId: holder.intentId, error: asRefloatError(thrown).toJSON() },
@@ -81,7 +83,7 @@ export class HeldControl extends SpooledControl {
       );
       return;
     }
-    throw leaseLost();
+    throw renewed?.expired === true ? expired() : leaseLost();
   }
 
   async stop(): Promise<void> {
@@ -96,6 +98,18 @@ export class HeldControl extends SpooledControl {
 
   override progress(progress: Progress): void {
     this.#progress.progress(progress);
+  }
+
+  override async confirmStop(): Promise<void> {
+    const { database, holder, log } = this.#options;
+    try {
+      const renewed = await database.attempt((sql) => renewLease(sql, holder), COMMIT_LIMIT_MS);
+      if (renewed?.expired !== true) return;
+    } catch (thrown) {
+      log.warn({ intentId: holder.intentId, error: asRefloatError(thrown).toJSON() }, 'stopping without the database');
+      return;
+    }
+    throw expired();
   }
 
   /** Renews the lease, so that it has its margin, and learns whether Postgres is there at all; a cancel is accepted until `confirmCommit`. */

@@ -11,6 +11,11 @@ export interface IntentControl {
   emit(type: IntentEvent['type'], data: IntentEvent['data'], quietly?: boolean): void;
   /** The latest figure only; throttled, lost while Postgres is away. */
   progress(progress: Progress): void;
+  /**
+   * Asked before the first container is stopped: nothing is to go down for what could not be committed any more. Throws `EXPIRED`;
+   * returns also when Postgres cannot be reached.
+   */
+  confirmStop(): Promise<void>;
   /** The commit point is near: what `confirmCommit` needs beforehand is seen to, beside the last work before it. Commits to nothing. */
   prepareCommit(): void;
   /**

@@ -40,6 +40,10 @@ export class SpooledControl implements IntentControl {
     // Figures are of use only while somebody watches.
   }
 
+  async confirmStop(): Promise<void> {
+    // As for the commit point.
+  }
+
   prepareCommit(): void {
     // Nobody to ask.
   }

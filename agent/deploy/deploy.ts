@@ -19,7 +19,7 @@ import { findOutsiders } from './outsiders.ts';
 import { parseRestartPolicy, planContainers, samePolicy } from './plan-containers.ts';
 import { quiesce, record, resumeOne } from './quiesce.ts';
 import { createOnce } from './redeploy.ts';
-import { DONE_SUFFIX, putRight, removeAsides, repairDeploy } from './repair-deploy.ts';
+import { DONE_SUFFIX, findAsides, putRight, removeAsides, repairDeploy } from './repair-deploy.ts';
 import { parseSetAside, setAsideName } from './set-aside.ts';
 import { slotNames } from './slot-names.ts';
 import { stillMatches } from './still-match.ts';
@@ -70,23 +70,29 @@ export async function deployWorkload(
   lock.assertHeld(workload.id);
   if (workload.config.source !== 'image') throw sourceNotImage(workload);
   // What a restore of another workload makes of shared directories, and of containers on them, is not looked at halfway.
-  const takePlaces = async () => lock.take({ uses: await locateVolumes(deps, workload) }, signal, onWait);
-  await takePlaces();
-  await repairDeploy(deps, lock, workload.id);
-  // Others need not wait for a download.
-  lock.letGo();
+  const take = async (containers: readonly ContainerInfo[], places: Iterable<string>) => {
+    const { ids, uses } = shareOf(containers);
+    const share = { ids, uses: [...places, ...uses] };
+    if (lock.has(share)) return false;
+    await lock.take(share, signal, onWait);
+    return true;
+  };
+  const asides = await findAsides(deps.engine, workload.id);
+  if (asides.length > 0) {
+    await take(asides, await locateVolumes(deps, workload));
+    await repairDeploy(deps, lock, workload.id);
+    // Others need not wait for a download.
+    lock.letGo();
+  }
   signal.throwIfAborted();
 
   const image = input.reference ?? workload.config.image;
   const imageId = await localImage(deps, image, signal);
-  await takePlaces();
+  await take([], await locateVolumes(deps, workload));
   const hostPaths = await ensureVolumes(deps, workload);
   const look = () => presentContainers(deps, workload, hostPaths);
   let present = await look();
-  for (let share = shareOf(present); !lock.has(share); share = shareOf(present)) {
-    await lock.take(share, signal, onWait);
-    present = await look();
-  }
+  while (await take(present, hostPaths.values())) present = await look();
   await refuseOutsiders(deps, workload, hostPaths, present);
   const plan = await planDeploy(input, present, { image, imageId, hostPaths });
   if (plan.create.length > 0) assertComplete(workload.config);

@@ -51,16 +51,23 @@ export interface Repaired {
   readonly removed: string[];
 }
 
+/** The containers of unfinished deploys of a workload, under the names that were given to them. */
+export async function findAsides(engine: Engine, workloadId: string): Promise<ContainerInfo[]> {
+  return asidesAmong(await engine.list(), workloadId).map(({ container }) => container);
+}
+
+function asidesAmong(all: readonly ContainerInfo[], workloadId: string): Aside[] {
+  return all.flatMap((container) => {
+    const was = parseSetAside(container.name);
+    return was?.by === 'deploy' && was.workloadId === workloadId.toLowerCase() ? [{ container, was }] : [];
+  });
+}
+
 /** @throws RefloatError with disposition `stuck` when an old container cannot be brought back */
 export async function repairDeploy(deps: RedeployDeps, lock: WorkloadLock, workloadId: string): Promise<Repaired> {
   lock.assertHeld(workloadId);
   const all = await deps.engine.list();
-  const asides = all.flatMap((container): Aside[] => {
-    const was = parseSetAside(container.name);
-    return was !== null && was.by === 'deploy' && was.workloadId === workloadId.toLowerCase()
-      ? [{ container, was }]
-      : [];
-  });
+  const asides = asidesAmong(all, workloadId);
   const repaired: Repaired = { broughtBack: [], removed: [] };
   for (const intent of new Set(asides.map(({ was }) => was.intent))) {
     const group = asides.filter(({ was }) => was.intent === intent);

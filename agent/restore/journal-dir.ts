@@ -100,7 +100,8 @@ function assertNothing(
 /** It is its own workload, or it has stopped containers of that and has not brought them back for good. */
 function worksOn({ intent, facts, done, undone }: JournalState, lockId: string): boolean {
   if (intent.workload.id === lockId) return true;
-  if (done.has('health') || undone.has('quiesce')) return false;
+  // Of a restore, and of a capture.
+  if (done.has('health') || undone.has('quiesce') || done.has('resume') || undone.has('freeze')) return false;
   const others = (facts.get('others') ?? []) as RestoreFacts['others'];
   const containers = (facts.get('containers') ?? []) as RestoreFacts['containers'];
   return [...others, ...containers].some((container) => lockIdOf(container) === lockId);

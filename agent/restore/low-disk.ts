@@ -27,7 +27,8 @@ interface Held {
 export async function releaseForSpace(deps: AgentDeps): Promise<string[]> {
   const ended: string[] = [];
   for (const held of heldOldestFirst(deps)) {
-    if (!placesOf(held).some(isLow)) continue;
+    // What is under way keeps nobody else waiting: housekeeping comes again.
+    if (!placesOf(held).some(isLow) || deps.locks.isHeld(held.state.intent.workload.id)) continue;
     await deps.locks
       .withWorkloadLock(held.state.intent.workload.id, async () => {
         if (await giveUp(deps, held)) ended.push(held.intentId);

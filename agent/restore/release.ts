@@ -70,6 +70,8 @@ export async function releaseBeforeSnapshot(deps: AgentDeps, snapshotId: string)
 }
 
 async function underLock(deps: AgentDeps, state: JournalState, work: () => Promise<unknown>): Promise<void> {
+  // Housekeeping comes again; meanwhile others, and whoever wants this workload next, are not kept waiting behind it.
+  if (deps.locks.isHeld(state.intent.workload.id)) return;
   await attempt(deps, state, () => deps.locks.withWorkloadLock(state.intent.workload.id, work));
 }
 

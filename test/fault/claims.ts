@@ -226,6 +226,8 @@ class ClaimsSession implements SweepSession {
     const answers = await Promise.all(rest);
     const codes = answers.map((answer) => ('failed' in answer ? answer.failed : 'fine'));
     const isCommitted = state === 'committed';
+    if (state === 'claimed' && what === 'expired')
+      check(codes[0] === 'EXPIRED', `the start answers ${codes[0]}, not EXPIRED`);
     if (what === 'cancelled') check(cancelled === !isCommitted, `the cancel was ${cancelled ? 'accepted' : 'refused'}`);
     const confirmed = isCommitted ? 'fine' : codes.at(-1);
     const wanted = {

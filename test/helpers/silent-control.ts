@@ -5,6 +5,7 @@ export const SILENT_CONTROL: IntentControl = {
   signal: new AbortController().signal,
   emit: () => undefined,
   progress: () => undefined,
+  confirmStop: async () => undefined,
   prepareCommit: () => undefined,
   confirmCommit: async () => undefined,
 };

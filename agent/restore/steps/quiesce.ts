@@ -19,6 +19,8 @@ export const quiesce: Step<RestoreFacts, 'quiesce'> = {
     // A second run must not record what the first one has stopped already.
     if (factOrNull('containers') === null) {
       const { containers, others } = await recordAll(context);
+      // Staging may have lasted, and so may a wait for others.
+      await context.control.confirmStop();
       note('others', others);
       note('containers', containers);
     }

@@ -191,7 +191,7 @@ describe('the epoch fences a stale holder out', () => {
     await database.sql`update intents set lease_until = now() + interval '1 second' where id = ${id}`;
     assert.equal(await renewLease(sql, stale), null);
     assert.ok(((await host.intent(id)).leaseLeftSeconds ?? 0) < 2);
-    assert.deepEqual(await renewLease(sql, holder), { cancelRequested: false });
+    assert.deepEqual(await renewLease(sql, holder), { cancelRequested: false, expired: false });
     assert.ok(((await host.intent(id)).leaseLeftSeconds ?? 0) > 50);
   });
 
@@ -325,6 +325,20 @@ describe('the commit point', () => {
         waiting = Number((await tx`select count(*) as n from pg_locks where not granted`)[0]?.['n']);
     });
     assert.equal(await answer, 'cancelled');
+  });
+
+  test('what waited for its turn beyond not_after is not started; what runs goes on', async () => {
+    const { id, holder } = await claimed();
+    const over = () => database.sql`update intents set not_after = now() - interval '1 second' where id = ${id}`;
+    await database.sql`update intents set not_after = now() + interval '1 hour' where id = ${id}`;
+    assert.deepEqual(await renewLease(sql, holder), { cancelRequested: false, expired: false });
+    await over();
+    assert.equal(await startIntent(sql, holder), false);
+    assert.deepEqual(await renewLease(sql, holder), { cancelRequested: false, expired: true });
+    await database.sql`update intents set not_after = null where id = ${id}`;
+    assert.equal(await startIntent(sql, holder), true);
+    await over();
+    assert.equal(await startIntent(sql, holder), true);
   });
 
   test('past not_after, and with too little of the lease left, it is refused', async () => {

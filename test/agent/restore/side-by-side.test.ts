@@ -7,7 +7,8 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { dirname, join } from 'node:path';
 import { afterEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { HeldControl } from '../../../agent/claim/held-control.ts';
+import { expired, type HeldControl } from '../../../agent/claim/held-control.ts';
+import type { IntentControl } from '../../../agent/claim/intent-control.ts';
 import { compose } from '../../../agent/compose.ts';
 import { parseConfig } from '../../../agent/config.ts';
 import { record } from '../../../agent/deploy/quiesce.ts';
@@ -37,7 +38,7 @@ afterEach(() => docker.removeAll());
 interface Side {
   readonly workload: WorkloadRef;
   /** Begins an intent; the end of it. */
-  run(kind: IntentKind, more?: Partial<ClaimedIntent>, signal?: AbortSignal): Promise<Outcome>;
+  run(kind: IntentKind, more?: Partial<ClaimedIntent>, its?: Partial<IntentControl>): Promise<Outcome>;
   succeed(kind: IntentKind, more?: Partial<ClaimedIntent>): Promise<Outcome>;
   /** Its only container. */
   container(): Promise<ContainerInfo>;
@@ -105,10 +106,10 @@ async function stage(
       ...more[letter],
     });
     docker.ownWorkload(workload.id);
-    const run: Side['run'] = async (kind, rest = {}, signal = SILENT_CONTROL.signal) => {
+    const run: Side['run'] = async (kind, rest = {}, its = {}) => {
       const control = {
         ...SILENT_CONTROL,
-        signal,
+        ...its,
         started: async () => say(`${letter} ${kind} begins`),
         emit: (type: string, data: Record<string, unknown>) =>
           say(`${letter} ${kind} ${type === 'warning' ? data['message'] : `${data['step']} ${data['status']}`}`),
@@ -485,7 +486,7 @@ test('while a restore has stopped its container a workload is verified, and what
   const ended: string[] = [];
   onCall('stop', (await b.container()).id, async () => {
     const cancel = new AbortController();
-    const waiting = b.run('capture', {}, cancel.signal).then(({ state }) => void ended.push(state));
+    const waiting = b.run('capture', {}, { signal: cancel.signal }).then(({ state }) => void ended.push(state));
     await asFarAsItGoes();
     cancel.abort(new RefloatError('CANCELLED', 'cancelled', { hint: '' }));
     await asFarAsItGoes();
@@ -501,20 +502,31 @@ test('while a restore has stopped its container a workload is verified, and what
   );
 });
 
-test('a deploy that failed is put right when no restore exchanges its directory', async () => {
-  const { a, b, good, onCall, saying, said } = await deployed();
-  const container = await b.container();
-  await docker.engine.rename(container.id, setAsideName('deploy', b.workload.id, newId(), record(container)));
-  await docker.engine.stop(container.id, 5);
-  let second: Promise<Outcome> | null = null;
-  onCall('start', container.id, () => said.push('b starts'));
-  onCall('stop', (await a.container()).id, async () => {
-    second = b.succeed('deploy');
-    await saying('b deploy waits for', second);
+for (const now of ['is', 'was'] as const)
+  test(`a deploy that failed is put right when no restore exchanges what ${now} its directory`, async () => {
+    const { a, b, good, onCall, saying, said } = await deployed();
+    const container = await b.container();
+    await docker.engine.rename(container.id, setAsideName('deploy', b.workload.id, newId(), record(container)));
+    await docker.engine.stop(container.id, 5);
+    let second: Promise<Outcome> | null = null;
+    onCall('start', container.id, () => said.push('b starts'));
+    onCall('stop', (await a.container()).id, async () => {
+      const config = { ...b.workload.config, ...(now === 'is' ? {} : { volumes: [] }) };
+      second = b.succeed('deploy', { workload: { ...b.workload, config } });
+      await saying('b deploy waits for', second);
+    });
+    await a.succeed('restore', good);
+    await second;
+    assert.ok(said.indexOf('a restore health done') < said.indexOf('b starts'), said.join('\n'));
   });
-  await a.succeed('restore', good);
-  await second;
-  assert.ok(said.indexOf('a restore health done') < said.indexOf('b starts'), said.join('\n'));
+
+test('a restore whose time is over when it has staged, or waited, stops nothing', async () => {
+  const { a, b, good, which } = await deployed();
+  const before = [await a.container(), await b.container()];
+  const outcome = await a.run('restore', good, { confirmStop: () => Promise.reject(expired()) });
+  assert.deepEqual([outcome.state, outcome.error?.code], ['rolled_back', 'EXPIRED']);
+  assert.deepEqual([await a.container(), await b.container()], before);
+  assert.equal(which(), 'bad');
 });
 
 test('a directory that a deploy made while a restore was waiting for it is not removed when that one is taken back', async () => {
