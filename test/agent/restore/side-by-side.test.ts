@@ -62,6 +62,8 @@ interface Stage {
   capture(side: Side): Promise<{ snapshot: NonNullable<ClaimedIntent['snapshot']> }>;
 }
 
+/** Ends where there is a file `fail`; that may take it more than the grace of the others. */
+const MAY_FAIL = { env: { FAIL_IF: '/volumes/data/fail' }, health: { graceSeconds: 5, timeoutSeconds: 30 } } as const;
 const RESTART = { restart: 'unless-stopped' } as const;
 
 async function stage(
@@ -287,8 +289,7 @@ for (const kind of ['capture', 'deploy'] as const) {
 }
 
 test('two restores of one directory follow one another, also where no container tells, and the first is taken back', async () => {
-  const env = { FAIL_IF: '/volumes/data/fail' };
-  const { a, b, live, onCall, saying, said, which, write, capture } = await deployed({ a: { env } });
+  const { a, b, live, onCall, saying, said, which, write, capture } = await deployed({ a: MAY_FAIL });
   writeFileSync(join(live, 'fail'), '');
   const unhealthy = await capture(a);
   rmSync(join(live, 'fail'));
@@ -530,7 +531,7 @@ test('a restore whose time is over when it has staged, or waited, stops nothing'
 });
 
 test('a directory that a deploy made while a restore was waiting for it is not removed when that one is taken back', async () => {
-  const { a, b, live, saying, capture } = await stage({ a: { env: { FAIL_IF: '/volumes/data/fail' } } });
+  const { a, b, live, saying, capture } = await stage({ a: MAY_FAIL });
   await a.succeed('deploy');
   writeFileSync(join(live, 'fail'), '');
   const unhealthy = await capture(a);
