@@ -134,7 +134,7 @@ class DatabaseSession {
 
     const met = this.#arm(fault, when, Number(at));
     const id = await this.#ask(flow, other);
-    if (flow === 'cancelled') await this.#cancelSoon(id);
+    if (flow === 'cancelled') await this.#cancelSoon(id, met.healed);
     const row = await this.#ended(id, fault, met.healed);
     this.#onClock = () => undefined;
     await this.#place.relay.heal();
@@ -201,8 +201,18 @@ class DatabaseSession {
   }
 
   /** As the handler of a cancel does, some time after the intent was claimed. */
-  async #cancelSoon(id: string): Promise<void> {
+  /** Again while the database restarts, as a person would. */
+  async #cancelSoon(id: string, healed: () => Promise<void>): Promise<void> {
     await delay(Number.parseInt(id.slice(-3), 16) % 1500);
+    for (const until = performance.now() + ENDED_MS; ; await delay(20)) {
+      const thrown = await this.#cancel(id).catch((error: unknown) => error);
+      if (thrown === undefined) return;
+      if (performance.now() > until) throw thrown;
+      await healed();
+    }
+  }
+
+  async #cancel(id: string): Promise<void> {
     await this.#place.postgres.admin.sql`
       update intents set cancel_requested_at = now(), state = case when state = 'pending' then 'cancelled' else state end,
         finished_at = case when state = 'pending' then now() else finished_at end
