@@ -10,7 +10,7 @@
  */
 import type { Outcome } from '../../db/results.ts';
 import type { IntentControl } from '../claim/intent-control.ts';
-import type { WorkloadLock } from '../deploy/workload-lock.ts';
+import { shareOf, type WorkloadLock } from '../deploy/workload-lock.ts';
 import type { AgentDeps } from '../deps.ts';
 import type { ClaimedIntent } from '../intents/claimed-intent.ts';
 import { runJournaled } from '../restore/run-journaled.ts';
@@ -25,7 +25,7 @@ import { checkDisk } from './steps/check-disk.ts';
 import { clone } from './steps/clone.ts';
 import { copy } from './steps/copy.ts';
 import { freeze } from './steps/freeze.ts';
-import { preflight, shareOfCapture } from './steps/preflight.ts';
+import { preflight } from './steps/preflight.ts';
 import { register } from './steps/register.ts';
 import { resume } from './steps/resume.ts';
 
@@ -46,7 +46,8 @@ export const CAPTURE: Saga<CaptureFacts> = {
   async retake({ lock, signal, factOrNull }) {
     const checked = factOrNull('preflight');
     if (checked === null) return;
-    await lock.take(shareOfCapture(checked.volumes, factOrNull('containers') ?? []), signal);
+    const paths = checked.volumes.map(({ path }) => path);
+    await lock.take(shareOf(factOrNull('containers') ?? [], paths), signal);
   },
   result({ fact, intent }) {
     const { snapshotId, image, imageId } = fact('preflight');

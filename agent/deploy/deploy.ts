@@ -70,16 +70,9 @@ export async function deployWorkload(
   lock.assertHeld(workload.id);
   if (workload.config.source !== 'image') throw sourceNotImage(workload);
   // What a restore of another workload makes of shared directories, and of containers on them, is not looked at halfway.
-  const take = async (containers: readonly ContainerInfo[], places: Iterable<string>) => {
-    const { ids, uses } = shareOf(containers);
-    const share = { ids, uses: [...places, ...uses] };
-    if (lock.has(share)) return false;
-    await lock.take(share, signal, onWait);
-    return true;
-  };
   const asides = await findAsides(deps.engine, workload.id);
   if (asides.length > 0) {
-    await take(asides, await locateVolumes(deps, workload));
+    await lock.take(shareOf(asides, await locateVolumes(deps, workload)), signal, onWait);
     await repairDeploy(deps, lock, workload.id);
     // Others need not wait for a download.
     lock.letGo();
@@ -88,11 +81,14 @@ export async function deployWorkload(
 
   const image = input.reference ?? workload.config.image;
   const imageId = await localImage(deps, image, signal);
-  await take([], await locateVolumes(deps, workload));
+  await lock.take({ uses: await locateVolumes(deps, workload) }, signal, onWait);
   const hostPaths = await ensureVolumes(deps, workload);
-  const look = () => presentContainers(deps, workload, hostPaths);
-  let present = await look();
-  while (await take(present, hostPaths.values())) present = await look();
+  const present = await lock.takeForWhatIsSeen(
+    () => presentContainers(deps, workload, hostPaths),
+    (seen) => shareOf(seen, hostPaths.values()),
+    signal,
+    onWait,
+  );
   await refuseOutsiders(deps, workload, hostPaths, present);
   const plan = await planDeploy(input, present, { image, imageId, hostPaths });
   if (plan.create.length > 0) assertComplete(workload.config);

@@ -34,12 +34,16 @@ export interface Share {
   readonly exchanges: readonly string[];
 }
 
-/** What work takes that stops and starts containers: their locks, and all that they mount, since they are started on it. */
+/**
+ * What work takes that stops and starts containers: their locks, and all that they mount, since they are started on it.
+ * @param places directories that it uses besides, real paths
+ */
 export function shareOf(
   containers: readonly Pick<QuiescedContainer, 'id' | 'labels' | 'mounts'>[],
+  places: Iterable<string> = [],
 ): Pick<Share, 'ids' | 'uses'> {
   const sources = containers.flatMap(({ mounts }) => mounts.flatMap(({ source }) => source || []));
-  return { ids: [...new Set(containers.map(lockIdOf))], uses: [...new Set(sources.map(realOrSelf))] };
+  return { ids: [...new Set(containers.map(lockIdOf))], uses: [...new Set([...places, ...sources.map(realOrSelf)])] };
 }
 
 /** Proof that the caller holds the lock of this workload. Only `withWorkloadLock` makes one. */
@@ -89,6 +93,24 @@ export class WorkloadLock {
       await this.#waitFor(wanted, AbortSignal.any([signal, patience.signal]), onWait);
     } finally {
       clearTimeout(timer);
+    }
+  }
+
+  /**
+   * Takes what is seen to be needed. Looks again after each wait: whoever was seen may have been stopped, started or replaced meanwhile.
+   * @returns what was seen when all that it needs was held
+   * @throws as `take`
+   */
+  async takeForWhatIsSeen<T>(
+    look: () => Promise<T>,
+    needs: (seen: T) => Partial<Share>,
+    ...wait: [signal: AbortSignal, onWait: (names: readonly string[]) => void]
+  ): Promise<T> {
+    for (;;) {
+      const seen = await look();
+      const share = needs(seen);
+      if (this.has(share)) return seen;
+      await this.take(share, ...wait);
     }
   }
 

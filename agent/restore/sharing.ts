@@ -93,22 +93,21 @@ export async function recordAll(
   context: StepContext<RestoreFacts>,
 ): Promise<Pick<RestoreFacts, 'containers' | 'others'>> {
   const { deps, intent, lock, signal, fact } = context;
-  const { adoptedIds } = fact('preflight');
-  for (;;) {
-    const others = await recordOthers(context);
-    const containers = await recordContainers(deps.engine, intent.workload.id, adoptedIds);
-    const all = [...containers, ...others];
-    const needed = shareWith(all, fact('preflight'));
-    if (!lock.has(needed)) {
-      await lock.take(needed, signal, (names) => warnOfWait(names, context.warn));
-      // Whoever was seen may have been stopped, started or replaced meanwhile.
-      continue;
-    }
-    for (const id of shareOf(all).ids) assertNothingUnfinished(deps.config.stateDir, id, intent.id);
-    const aside = others.find(({ name }) => parseSetAside(name) !== null);
-    if (aside !== undefined) throw runsAside(aside);
-    return { containers, others };
-  }
+  const checked = fact('preflight');
+  const { containers, others } = await lock.takeForWhatIsSeen(
+    async () => ({
+      others: await recordOthers(context),
+      containers: await recordContainers(deps.engine, intent.workload.id, checked.adoptedIds),
+    }),
+    (seen) => shareWith([...seen.containers, ...seen.others], checked),
+    signal,
+    (names) => warnOfWait(names, context.warn),
+  );
+  for (const id of shareOf([...containers, ...others]).ids)
+    assertNothingUnfinished(deps.config.stateDir, id, intent.id);
+  const aside = others.find(({ name }) => parseSetAside(name) !== null);
+  if (aside !== undefined) throw runsAside(aside);
+  return { containers, others };
 }
 
 async function recordOthers({ deps, intent, fact }: StepContext<RestoreFacts>): Promise<QuiescedContainer[]> {
@@ -133,9 +132,8 @@ export async function retake({ lock, signal, factOrNull }: StepContext<RestoreFa
 
 /** From before the first stop until the workload is healthy: what is stopped, what is exchanged, and on what containers are started. */
 function shareWith(all: readonly QuiescedContainer[], checked: RestoreFacts['preflight']): Share {
-  const exchanges = checked.targets.map(({ live }) => live);
-  const { ids, uses } = shareOf(all);
-  return { ids, exchanges, uses: [...uses, ...Object.values(checked.hostPaths), ...trees(checked).uses] };
+  const places = [...Object.values(checked.hostPaths), ...trees(checked).uses];
+  return { ...shareOf(all, places), exchanges: checked.targets.map(({ live }) => live) };
 }
 
 /** From staging to the end: where the new and then the previous trees lie. Nobody is to exchange a directory in which that is. */

@@ -9,7 +9,7 @@ import { findOutsiders } from '../../deploy/outsiders.ts';
 import { pickImage } from '../../deploy/pick-image.ts';
 import { recordContainers } from '../../deploy/quiesce.ts';
 import type { QuiescedContainer } from '../../deploy/types.ts';
-import { type Share, shareOf } from '../../deploy/workload-lock.ts';
+import { shareOf } from '../../deploy/workload-lock.ts';
 import type { AgentDeps } from '../../deps.ts';
 import { resolveVolume } from '../../fs/volume-path.ts';
 import type { ClaimedIntent, WorkloadRef } from '../../intents/claimed-intent.ts';
@@ -31,16 +31,12 @@ export const preflight: Step<CaptureFacts, 'preflight'> = {
     refuse(refusals);
     const paths = volumes.map((volume) => volume.path);
     // In the middle of a restore of another workload they are neither old nor new, and containers of this one may be stopped.
-    const look = () => lookAt(deps, workload, volumes);
-    let { adopted, containers } = await look();
-    for (
-      let share = shareOfCapture(volumes, containers);
-      !lock.has(share);
-      share = shareOfCapture(volumes, containers)
-    ) {
-      await lock.take(share, signal, (names) => warnOfWait(names, warn));
-      ({ adopted, containers } = await look());
-    }
+    const { adopted, containers } = await lock.takeForWhatIsSeen(
+      () => lookAt(deps, workload, volumes),
+      (seen) => shareOf(seen.containers, paths),
+      signal,
+      (names) => warnOfWait(names, warn),
+    );
     for (const id of adopted) assertNothingUnfinished(deps.config.stateDir, id, intent.id);
     for (const outsider of await findOutsiders(deps.engine, workload.id, paths, adopted)) {
       if (outsider.readOnly) continue;
@@ -64,15 +60,6 @@ export const preflight: Step<CaptureFacts, 'preflight'> = {
     };
   },
 };
-
-/** What it reads, and what it freezes. */
-export function shareOfCapture(
-  volumes: readonly SnapshotSource[],
-  containers: readonly QuiescedContainer[],
-): Pick<Share, 'ids' | 'uses'> {
-  const { ids, uses } = shareOf(containers);
-  return { ids, uses: [...volumes.map(({ path }) => path), ...uses] };
-}
 
 async function lookAt(
   deps: AgentDeps,

@@ -24,7 +24,7 @@ const recordAlone = async (through: Engine, id: string, targets: readonly Target
   const context = {
     deps: { engine: through, config: NOWHERE },
     intent: { id, workload: { id } },
-    lock: { has: () => true },
+    lock: { takeForWhatIsSeen: (look: () => unknown) => look() },
     fact: () => ({ targets, adoptedIds: [], hostPaths: {} }),
   } as unknown as StepContext<RestoreFacts>;
   return (await recordAll(context)).others;
