@@ -200,8 +200,7 @@ class DatabaseSession {
     return this.#host.addIntent('restore', workloadId, { snapshotId: this.#lab.snapshot(other).id });
   }
 
-  /** As the handler of a cancel does, some time after the intent was claimed. */
-  /** Again while the database restarts, as a person would. */
+  /** Some time after the intent was claimed; again while the database restarts, as a person would. */
   async #cancelSoon(id: string, healed: () => Promise<void>): Promise<void> {
     await delay(Number.parseInt(id.slice(-3), 16) % 1500);
     for (const until = performance.now() + ENDED_MS; ; await delay(20)) {
@@ -212,6 +211,7 @@ class DatabaseSession {
     }
   }
 
+  /** As the handler of a cancel does. */
   async #cancel(id: string): Promise<void> {
     await this.#place.postgres.admin.sql`
       update intents set cancel_requested_at = now(), state = case when state = 'pending' then 'cancelled' else state end,
